@@ -1,0 +1,2 @@
+//! The zephyr command.
+fn main() {}

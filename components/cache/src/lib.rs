@@ -1,0 +1,1 @@
+//! Sets the cache policy of a route at the edge.

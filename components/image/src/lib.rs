@@ -1,0 +1,1 @@
+//! Resizes and converts images at the edge.

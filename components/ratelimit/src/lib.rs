@@ -1,0 +1,1 @@
+//! Limits request rates at the edge.

@@ -1,0 +1,1 @@
+//! Pure HTTP cache decisions.

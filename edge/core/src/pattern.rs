@@ -1,0 +1,1 @@
+//! Path and method patterns that policies and the router share.

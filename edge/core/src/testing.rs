@@ -1,0 +1,1 @@
+//! An exchange and a host in memory, for unit tests of policies.

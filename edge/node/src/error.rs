@@ -1,0 +1,68 @@
+//! Errors on the way of a request: where they come from and whether the request may be tried again.
+//! What the node does about one (retry, serve stale, 502 or 504) is read off those two.
+
+use std::fmt;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The client: a bad or broken request.
+    Client,
+    /// The node or a component on it.
+    Edge,
+    /// The upstream.
+    Upstream,
+}
+
+/// Why a request could not be answered as asked.
+#[derive(Debug)]
+pub struct ProxyError {
+    /// Who is at fault.
+    pub source: Source,
+    /// The status to answer with.
+    pub status: http::StatusCode,
+    /// What to tell the client; holds no internals.
+    pub detail: &'static str,
+    /// Whether nothing of the request has reached the upstream, so that it may be sent again.
+    pub retryable: bool,
+    /// What to log.
+    pub cause: Option<BoxError>,
+}
+
+impl ProxyError {
+    /// An error of this source and status.
+    #[must_use]
+    pub fn new(source: Source, status: http::StatusCode, detail: &'static str) -> Self {
+        Self { source, status, detail, retryable: false, cause: None }
+    }
+
+    /// Adds what to log.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<BoxError>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says that nothing has reached the upstream.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status.as_u16(), self.detail)?;
+        self.cause.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
+impl std::error::Error for ProxyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}

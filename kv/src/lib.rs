@@ -1,0 +1,1 @@
+//! Key-value and counter API with memory, redb and redis back ends.

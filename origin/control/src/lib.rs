@@ -1,0 +1,1 @@
+//! The control plane: nodes, change log, purges and the admin API.

@@ -1,0 +1,1 @@
+//! Ids, money, time, pages, events and errors of the origin.

@@ -1,0 +1,1 @@
+//! Pools, transactions, migrations, outbox and a private PostgreSQL.

@@ -1,0 +1,1 @@
+//! axum glue: extractors, problem+json, OpenAPI, pagination, idempotency.

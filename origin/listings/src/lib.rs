@@ -1,0 +1,1 @@
+//! Marketplace listings: catalogue, search and images.

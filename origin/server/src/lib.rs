@@ -1,0 +1,1 @@
+//! The origin server: the one crate that names all services.

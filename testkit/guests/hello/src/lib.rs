@@ -1,0 +1,1 @@
+//! A wasi:http service for tests and benchmarks: hello.

@@ -1,0 +1,1 @@
+//! A filter for tests and benchmarks: hostile.

@@ -1,0 +1,1 @@
+//! Test origin, test node, fixtures, fault and load drivers.
