@@ -1,0 +1,148 @@
+//! `cargo xtask check`: the project's rules, as far as a program can verify them.
+//!
+//! All steps run, whatever fails; the failing ones are listed in the end. The quick ones come
+//! first. What each step verifies:
+//!
+//! * `lock file` -- `Cargo.lock` says what the manifests ask for.
+//! * `layers` -- which crate may depend on which ([`layers`]).
+//! * `purity` -- no driver at the edge, no I/O below the pure crates ([`purity`]).
+//! * `modules` -- each file opens with `//!`, and none has a name that says nothing ([`modules`]).
+//! * `format`, `clippy`, `clippy for guests`, `documentation`, `dependencies`.
+
+mod layers;
+mod modules;
+mod purity;
+
+use std::process::Command;
+
+use crate::process::{self, Failed};
+use crate::workspace::Workspace;
+use crate::{components, progress, toolchain};
+
+/// How a step ended that did not fail.
+enum Outcome {
+    Verified,
+    /// What it needs is not on this machine.
+    Skipped(String),
+}
+
+type Step = (&'static str, fn(&Workspace) -> anyhow::Result<Outcome>);
+
+const STEPS: [Step; 9] = [
+    ("lock file", lock_file),
+    ("layers", |workspace| {
+        findings(layers::violations(workspace))
+    }),
+    ("purity", |workspace| {
+        findings(purity::violations(workspace)?)
+    }),
+    ("modules", |workspace| {
+        findings(modules::violations(&workspace.root)?)
+    }),
+    ("format", format),
+    ("clippy", clippy),
+    ("clippy for guests", clippy_for_guests),
+    ("documentation", documentation),
+    ("dependencies", dependencies),
+];
+
+/// Runs all steps; the error lists those that failed.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for (name, step) in STEPS {
+        let outcome = progress::step(name, || step(workspace));
+        match outcome {
+            Ok(Outcome::Verified) => {}
+            Ok(Outcome::Skipped(why)) => progress::line(&format!("{name}: SKIPPED, {why}")),
+            Err(error) => {
+                for line in format!("{error:#}").lines() {
+                    progress::line(&format!("  {line}"));
+                }
+                failed.push(name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        progress::line(&format!("check: all {} steps passed", STEPS.len()));
+        return Ok(());
+    }
+    let command = format!("cargo xtask check ({})", failed.join(", "));
+    Err(Failed { command, code: 1 }.into())
+}
+
+fn verified(command: &mut Command) -> anyhow::Result<Outcome> {
+    process::run(command).map(|()| Outcome::Verified)
+}
+
+/// Turns what a checker found into a step's outcome.
+fn findings(found: Vec<String>) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(found.is_empty(), "{}", found.join("\n"));
+    Ok(Outcome::Verified)
+}
+
+fn lock_file(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    let mut command = workspace.cargo();
+    process::read(command.args(["metadata", "--locked", "--format-version=1"]))?;
+    Ok(Outcome::Verified)
+}
+
+fn format(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    verified(workspace.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    let mut command = workspace.cargo();
+    command.args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-Dwarnings",
+    ]);
+    verified(&mut command)
+}
+
+/// What exports a policy as a component exists on the guests' target only.
+fn clippy_for_guests(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    toolchain::ensure(workspace)?;
+    let mut command = workspace.cargo();
+    command.args(["clippy", "--quiet", "--lib", "--target", components::TARGET]);
+    for guest in components::guests(workspace, components::All) {
+        command.args(["--package", &guest.name]);
+    }
+    command.args(["--package", "zephyr-edge-guest", "--", "-Dwarnings"]);
+    verified(&mut command)
+}
+
+fn documentation(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    let mut command = workspace.cargo();
+    command.args(["doc", "--quiet", "--workspace", "--no-deps"]);
+    verified(command.env("RUSTDOCFLAGS", "-Dwarnings"))
+}
+
+fn dependencies(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    if process::read(workspace.cargo().args(["deny", "--version"])).is_err() {
+        let why = "cargo-deny is not here; `cargo install --locked cargo-deny` brings it";
+        return Ok(Outcome::Skipped(why.to_owned()));
+    }
+    verified(
+        workspace
+            .cargo()
+            .args(["deny", "check", "bans", "licenses", "sources"]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_listed_line_by_line() {
+        assert!(findings(Vec::new()).is_ok());
+        let Err(error) = findings(vec!["one".into(), "two".into()]) else {
+            panic!("passed")
+        };
+        assert_eq!(error.to_string(), "one\ntwo");
+    }
+}
