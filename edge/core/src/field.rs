@@ -55,8 +55,8 @@ pub fn check_name(name: &str) -> Result<(), HeaderError> {
     if name.is_empty() || !name.bytes().all(is_token_byte) {
         return Err(HeaderError::InvalidName);
     }
-    let forbidden = |known: &&str| name.eq_ignore_ascii_case(known);
-    if HOP_BY_HOP.iter().chain(&["content-length", "host"]).any(|known| forbidden(&known)) {
+    let mut belongs_to_host = HOP_BY_HOP.iter().chain(&["content-length", "host"]);
+    if belongs_to_host.any(|known| name.eq_ignore_ascii_case(known)) {
         return Err(HeaderError::Forbidden);
     }
     Ok(())
@@ -69,7 +69,11 @@ pub fn check_name(name: &str) -> Result<(), HeaderError> {
 /// [`HeaderError::InvalidValue`].
 pub fn check_value(value: &str) -> Result<(), HeaderError> {
     let control = |byte: u8| (byte < 0x20 && byte != b'\t') || byte == 0x7f;
-    if value.bytes().any(control) { Err(HeaderError::InvalidValue) } else { Ok(()) }
+    if value.bytes().any(control) {
+        Err(HeaderError::InvalidValue)
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether a text can be path and query of a request (RFC 9112, section 3.2.1): it begins with `/`
@@ -133,7 +137,11 @@ mod tests {
     fn a_target_is_in_origin_form() {
         assert_eq!(check_target("/a?b=c"), Ok(()));
         for target in ["", "a", "/a b", "/a#b", "/ü", "http://x/"] {
-            assert_eq!(check_target(target), Err(HeaderError::InvalidValue), "{target}");
+            assert_eq!(
+                check_target(target),
+                Err(HeaderError::InvalidValue),
+                "{target}"
+            );
         }
     }
 }

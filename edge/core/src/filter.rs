@@ -9,7 +9,10 @@ use crate::{Exchange, Host, Verdict};
 /// The methods are `async` and not `Send`, because Workers and Spin can only wait that way. In a
 /// node's guest a host call has always returned by the time its future is polled, so there a future
 /// of these is polled once and never parks.
-#[expect(async_fn_in_trait, reason = "every host of a filter is single-threaded per instance")]
+#[expect(
+    async_fn_in_trait,
+    reason = "every host of a filter is single-threaded per instance"
+)]
 pub trait Filter: Sized {
     /// Makes the policy from a stage's configuration, and says in which phases it is to be called.
     ///
@@ -50,11 +53,23 @@ pub struct Phases {
 
 impl Phases {
     /// Only [`Filter::on_request`].
-    pub const REQUEST: Self = Self { request: true, upstream: false, response: false };
+    pub const REQUEST: Self = Self {
+        request: true,
+        upstream: false,
+        response: false,
+    };
     /// Only [`Filter::on_upstream`].
-    pub const UPSTREAM: Self = Self { request: false, upstream: true, response: false };
+    pub const UPSTREAM: Self = Self {
+        request: false,
+        upstream: true,
+        response: false,
+    };
     /// Only [`Filter::on_response`].
-    pub const RESPONSE: Self = Self { request: false, upstream: false, response: true };
+    pub const RESPONSE: Self = Self {
+        request: false,
+        upstream: false,
+        response: true,
+    };
 
     /// The phases of both.
     #[must_use]

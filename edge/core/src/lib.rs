@@ -14,6 +14,7 @@ pub mod filter;
 pub mod gcra;
 pub mod pattern;
 pub mod problem;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod verdict;
 

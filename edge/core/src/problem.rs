@@ -27,7 +27,13 @@ impl<'a> Problem<'a> {
     /// A problem of this status.
     #[must_use]
     pub fn new(status: u16, title: &'a str, detail: &'a str, request_id: &'a str) -> Self {
-        Self { kind: "about:blank", title, status, detail, request_id }
+        Self {
+            kind: "about:blank",
+            title,
+            status,
+            detail,
+            request_id,
+        }
     }
 
     /// The body as JSON.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 /// Keys and values of a site. Keys that begin with `site/` are the site's own and read-only;
 /// all others belong to the component.
-#[expect(async_fn_in_trait, reason = "every host of a filter is single-threaded per instance")]
+#[expect(
+    async_fn_in_trait,
+    reason = "every host of a filter is single-threaded per instance"
+)]
 pub trait Kv {
     /// The value of a key; none when there is none or it has expired.
     ///

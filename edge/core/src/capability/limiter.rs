@@ -32,7 +32,10 @@ pub struct Decision {
 }
 
 /// Measures requests against limits by the generic cell rate algorithm (see [`crate::gcra`]).
-#[expect(async_fn_in_trait, reason = "every host of a filter is single-threaded per instance")]
+#[expect(
+    async_fn_in_trait,
+    reason = "every host of a filter is single-threaded per instance"
+)]
 pub trait Limiter {
     /// Measures one request against up to 16 limits. It is counted against all of them when all
     /// allow it, else against none. The decisions come in the order of the limits.

@@ -14,7 +14,10 @@ pub enum Algorithm {
 }
 
 /// Verifies signatures. A host may remember what it has verified.
-#[expect(async_fn_in_trait, reason = "every host of a filter is single-threaded per instance")]
+#[expect(
+    async_fn_in_trait,
+    reason = "every host of a filter is single-threaded per instance"
+)]
 pub trait Signatures {
     /// Whether the signature is that of the message under the key. A malformed signature is `false`.
     ///
