@@ -8,6 +8,7 @@
 
 pub mod cache_policy;
 pub mod capability;
+pub mod config;
 pub mod exchange;
 pub mod field;
 pub mod filter;
