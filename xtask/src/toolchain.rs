@@ -65,7 +65,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> anyhow::Result<()> {
     .with_context(|| {
         format!(
             "the standard library for {names} could not be installed. By hand: `rustup target add \
-             {}`, or the packages of your distribution. rustup said: {rustup:#}. Without it",
+             {}`, or the packages of your distribution. rustup said: {rustup:#}. Building it failed",
             TARGETS.join(" ")
         )
     })
