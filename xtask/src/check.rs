@@ -3,17 +3,20 @@
 //! All steps run, whatever fails; the failing ones are listed in the end. The quick ones come
 //! first. What each step verifies:
 //!
-//! * `lock file` -- `Cargo.lock` says what the manifests ask for.
+//! * `lock-file` -- `Cargo.lock` says what the manifests ask for.
 //! * `layers` -- which crate may depend on which ([`layers`]).
 //! * `purity` -- no driver at the edge, no I/O below the pure crates ([`purity`]).
 //! * `modules` -- each file opens with `//!`, and none has a name that says nothing ([`modules`]).
-//! * `format`, `clippy`, `clippy for guests`, `documentation`, `dependencies`.
+//! * `format`, `clippy`, `guests` (clippy for what exists on their target only), `documentation`,
+//!   `dependencies`.
 
 mod layers;
 mod modules;
 mod purity;
 
 use std::process::Command;
+
+use anyhow::Context as _;
 
 use crate::process::{self, Failed};
 use crate::workspace::Workspace;
@@ -29,7 +32,7 @@ enum Outcome {
 type Step = (&'static str, fn(&Workspace) -> anyhow::Result<Outcome>);
 
 const STEPS: [Step; 9] = [
-    ("lock file", lock_file),
+    ("lock-file", lock_file),
     ("layers", |workspace| {
         findings(layers::violations(workspace))
     }),
@@ -41,15 +44,24 @@ const STEPS: [Step; 9] = [
     }),
     ("format", format),
     ("clippy", clippy),
-    ("clippy for guests", clippy_for_guests),
+    ("guests", clippy_for_guests),
     ("documentation", documentation),
     ("dependencies", dependencies),
 ];
 
-/// Runs all steps; the error lists those that failed.
-pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+/// Options of `cargo xtask check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these steps
+    #[arg(value_name = "STEP", value_parser = STEPS.map(|(name, _)| name))]
+    steps: Vec<String>,
+}
+
+/// Runs the steps, all of them by default; the error lists those that failed.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let mut failed = Vec::new();
-    for (name, step) in STEPS {
+    let chosen = |name: &str| args.steps.is_empty() || args.steps.iter().any(|step| step == name);
+    for (name, step) in STEPS.into_iter().filter(|(name, _)| chosen(name)) {
         let outcome = progress::step(name, || step(workspace));
         match outcome {
             Ok(Outcome::Verified) => {}
@@ -63,7 +75,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         }
     }
     if failed.is_empty() {
-        progress::line(&format!("check: all {} steps passed", STEPS.len()));
+        progress::line("check: passed");
         return Ok(());
     }
     let command = format!("cargo xtask check ({})", failed.join(", "));
@@ -87,7 +99,14 @@ fn lock_file(workspace: &Workspace) -> anyhow::Result<Outcome> {
 }
 
 fn format(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    verified(workspace.cargo().args(["fmt", "--all", "--check"]))
+    // `-l`: which files, and not what is different in each.
+    process::run(
+        workspace
+            .cargo()
+            .args(["fmt", "--all", "--check", "--", "-l"]),
+    )
+    .context("the files above are not formatted; `cargo fmt --all` does it")?;
+    Ok(Outcome::Verified)
 }
 
 fn clippy(workspace: &Workspace) -> anyhow::Result<Outcome> {

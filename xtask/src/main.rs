@@ -41,7 +41,7 @@ enum Command {
     /// Set everything up and run all tests
     Test(test::Args),
     /// Verify formatting, lints, documentation, layering and dependencies
-    Check,
+    Check(check::Args),
     /// Compare the edge node with nginx and write target/bench/latest.json
     Bench(bench::Args),
     /// Install the wasm targets and build the components, nothing else
@@ -71,7 +71,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Dev(args) => dev::run(&workspace, &args),
         Command::Test(args) => test::run(&workspace, &args),
-        Command::Check => check::run(&workspace),
+        Command::Check(args) => check::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Setup => components::prepare(&workspace, components::All),
     }

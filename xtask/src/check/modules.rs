@@ -7,8 +7,8 @@ use anyhow::Context as _;
 
 /// Names that do not say what a file is responsible for. `mod` stands for `mod.rs`: a module's own
 /// file is `foo.rs` beside `foo/`.
-const EMPTY_NAMES: [&str; 8] = [
-    "mod", "common", "helper", "helpers", "misc", "shared", "util", "utils",
+const EMPTY_NAMES: [&str; 7] = [
+    "mod", "common", "helper", "helpers", "misc", "util", "utils",
 ];
 
 /// Folders without sources of this project.
