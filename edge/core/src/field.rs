@@ -40,6 +40,12 @@ pub const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
+/// The longest value that a filter may write, in bytes.
+pub const MAX_VALUE_BYTES: usize = 64 << 10;
+
+/// The most field lines that a request or an answer may have for a filter to add one.
+pub const MAX_LINES: usize = 500;
+
 /// Whether a field belongs to one connection. `name` is in lower case.
 #[must_use]
 pub fn is_hop_by_hop(name: &str) -> bool {

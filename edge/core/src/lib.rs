@@ -15,6 +15,7 @@ pub mod filter;
 pub mod gcra;
 pub mod pattern;
 pub mod problem;
+pub mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod verdict;
@@ -25,4 +26,5 @@ pub use exchange::Exchange;
 pub use field::HeaderError;
 pub use filter::{ConfigError, Filter, Phases};
 pub use problem::Problem;
+pub use target::Target;
 pub use verdict::{Reply, Verdict};

@@ -86,6 +86,11 @@ impl TestHost {
             .insert(key.to_owned(), (value.to_owned(), None));
     }
 
+    /// Takes a key out of the store as the site does.
+    pub fn remove(&self, key: &str) {
+        self.kv.borrow_mut().remove(key);
+    }
+
     /// Whether store and counters are out of reach.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.unavailable.set(unavailable);
