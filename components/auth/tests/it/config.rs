@@ -14,7 +14,7 @@ fn mistakes_are_named() {
     let cases = [
         (json!({}), "exactly one of jwks and jwks_kv"),
         (
-            json!({ "jwks_kv": "a", "jwks": jwks(&[ed.clone()]) }),
+            json!({ "jwks_kv": "a", "jwks": jwks(std::slice::from_ref(&ed)) }),
             "exactly one of jwks and jwks_kv",
         ),
         (json!({ "jwks_kv": "" }), "jwks_kv: "),
