@@ -6,15 +6,22 @@
 //! What a component may do is what its world names and nothing else: a component that imports more
 //! is refused when it is loaded, with the import's name.
 
+mod aot;
 mod counters;
+mod engine;
 mod error;
 mod filter;
+mod inspect;
 mod limits;
+mod memory;
 mod outbound;
 mod runtime;
 mod service;
+mod stdio;
 mod verdict;
+mod wasi;
 
+pub use aot::AotStats;
 pub use counters::{Counters, CountersSnapshot};
 pub use error::{LoadError, RuntimeError, StageError};
 pub use filter::{FilterComponent, FilterStage};

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::StageError;
+
 /// Counts of one component, over all its stages and threads.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -49,5 +51,21 @@ impl Counters {
             instantiations: self.instantiations.load(Relaxed),
             live_instances: self.live_instances.load(Relaxed),
         }
+    }
+}
+
+impl Counters {
+    /// Counts how a call failed.
+    pub(super) fn count(&self, error: &StageError) {
+        let counter = match error {
+            StageError::Trap(_) | StageError::Service(_) | StageError::Instantiate(_) => {
+                &self.traps
+            }
+            StageError::Deadline(_) => &self.deadlines,
+            StageError::OutOfMemory(_) => &self.out_of_memory,
+            StageError::Saturated => &self.saturated,
+            StageError::InvalidReply(_) => &self.invalid_replies,
+        };
+        counter.fetch_add(1, Relaxed);
     }
 }
