@@ -72,10 +72,12 @@ impl Postgres {
         }
         let socket = socket_folder(&home, user)?;
         let log = home.join("server.log");
-        let mut child = spawn(&bin, &data, &socket, &log, user, options.durable)?;
+        let child = spawn(&bin, &data, &socket, &log, user, options.durable)?;
         let url = format!("postgres:///zephyr?host={}&user=zephyr", socket.display());
-        ready(&mut child, &socket, &log).await?;
-        Ok(Self { child, url, home })
+        // From here on the server is stopped when it fails or the caller stops waiting.
+        let mut server = Self { child, url, home };
+        ready(&mut server.child, &socket, &log).await?;
+        Ok(server)
     }
 
     /// The URL of its database.
@@ -88,6 +90,15 @@ impl Postgres {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Waits until the server ends without having been asked to, and says how. Whoever stops waiting
+    /// may wait again later.
+    pub async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Stops the server: connections are cut, all data is written.
@@ -166,17 +177,22 @@ async fn initdb(
     user: Option<User>,
     durable: bool,
 ) -> Result<(), PrivateError> {
+    // Made beside its place and moved there, so that an interrupted start leaves no half of one.
+    let partial = data.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(PrivateError::io("removing", &partial))?;
+    }
     let mut initdb = command(&bin.join("initdb"), user);
-    initdb.arg("-D").arg(data);
+    initdb.kill_on_drop(true).arg("-D").arg(&partial);
     initdb.args(["-U", "zephyr", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]);
     if !durable {
         initdb.arg("--no-sync");
     }
     let output = initdb.output().await.map_err(PrivateError::io("running", &bin.join("initdb")))?;
     if output.status.success() {
-        return Ok(());
+        return fs::rename(&partial, data).map_err(PrivateError::io("moving into place", data));
     }
-    let _ = fs::remove_dir_all(data);
+    let _ = fs::remove_dir_all(&partial);
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(PrivateError::Program { program: "initdb".to_owned(), output: text })
 }
