@@ -66,3 +66,21 @@ create table listings.outbox (
     payload     jsonb       not null,
     occurred_at timestamptz not null
 );
+
+-- The category tree. More come by migrations, as the application's pages do.
+insert into listings.categories (slug, name, parent, position) values
+    ('vehicles',    'Vehicles',        null,          1),
+    ('home',        'Home and garden', null,          2),
+    ('electronics', 'Electronics',     null,          3),
+    ('leisure',     'Leisure',         null,          4),
+    ('bicycles',    'Bicycles',        'vehicles',    1),
+    ('scooters',    'Scooters',        'vehicles',    2),
+    ('furniture',   'Furniture',       'home',        1),
+    ('kitchen',     'Kitchen',         'home',        2),
+    ('garden',      'Garden tools',    'home',        3),
+    ('phones',      'Phones',          'electronics', 1),
+    ('laptops',     'Laptops',         'electronics', 2),
+    ('cameras',     'Cameras',         'electronics', 3),
+    ('books',       'Books',           'leisure',     1),
+    ('instruments', 'Instruments',     'leisure',     2),
+    ('camping',     'Camping',         'leisure',     3);

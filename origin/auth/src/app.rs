@@ -22,7 +22,7 @@ const SCOPE: &str = "listings:write";
 pub struct Auth {
     pub(crate) db: Db,
     tokenizer: Arc<Tokenizer>,
-    passwords: Passwords,
+    pub(crate) passwords: Passwords,
     pub(crate) jwks: Arc<serde_json::Value>,
 }
 

@@ -24,6 +24,7 @@ mod model;
 mod password;
 mod refresh;
 mod routes;
+pub mod seed;
 mod store;
 pub mod token;
 

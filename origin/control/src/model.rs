@@ -1,0 +1,275 @@
+//! What comes in and goes out.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use zephyr_origin_core::{ApiError, FieldErrors};
+
+/// What to drop from the caches. Exactly one of the three.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeParams {
+    /// Surrogate keys, 1 to 256; each 1 to 256 visible ASCII characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["listings"]))]
+    pub keys: Option<Vec<String>>,
+    /// One URL as clients ask for it: `http://host/path?query`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `true`: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+}
+
+/// A checked purge, as nodes read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purge {
+    /// All answers under any of these surrogate keys.
+    Keys(Vec<String>),
+    /// All answers of one URL.
+    Url(String),
+    /// Everything.
+    All(bool),
+}
+
+impl PurgeParams {
+    /// # Errors
+    ///
+    /// 422 that names what is wrong.
+    pub fn checked(self) -> Result<Purge, ApiError> {
+        let mut errors = FieldErrors::default();
+        let purge = match (self.keys, self.url, self.all) {
+            (Some(keys), None, None) => {
+                errors.check((1..=256).contains(&keys.len()), "keys", "must be 1 to 256 keys");
+                for (index, key) in keys.iter().enumerate() {
+                    if !is_key(key) {
+                        let rule = "must be 1 to 256 visible ASCII characters";
+                        errors.add(format!("keys[{index}]"), rule);
+                    }
+                }
+                Purge::Keys(keys)
+            }
+            (None, Some(url), None) => {
+                let parsed = url.parse::<http::Uri>().ok();
+                let absolute = parsed.is_some_and(|uri| {
+                    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+                });
+                errors.check(absolute, "url", "must be an absolute http or https URL");
+                errors.check(url.len() <= 8192, "url", "must be at most 8192 bytes");
+                Purge::Url(url)
+            }
+            (None, None, Some(all)) => {
+                errors.check(all, "all", "can only be true");
+                Purge::All(true)
+            }
+            _ => {
+                errors.add("", "must be exactly one of keys, url and all");
+                Purge::All(true)
+            }
+        };
+        errors.into_result()?;
+        Ok(purge)
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Answer to a purge.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Receipt {
+    /// Its number in the change log. A node whose `seq` has reached it has done it.
+    pub seq: i64,
+}
+
+/// A line of the change log.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Change {
+    /// Its number.
+    pub seq: i64,
+    /// `purge` or `kv`.
+    pub kind: String,
+    /// What changed.
+    #[schema(value_type = Object)]
+    pub payload: serde_json::Value,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// What a node tells of itself, every few seconds. Unknown members are kept out on purpose: a newer
+/// node may say more than this origin understands.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Heartbeat {
+    /// The node's name.
+    pub node: String,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: String,
+    /// How far it has followed the change log.
+    pub seq: i64,
+    /// Where it serves clients.
+    pub http_addr: String,
+    /// Of the configuration in force.
+    pub config_sha256: String,
+    /// Routes in force.
+    pub routes: Vec<RouteView>,
+    /// Components in force.
+    pub components: Vec<ComponentView>,
+    /// Counts since its start.
+    #[schema(value_type = Object)]
+    pub counters: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A route of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RouteView {
+    /// Its name.
+    pub name: String,
+    /// Host patterns.
+    pub hosts: Vec<String>,
+    /// Path patterns.
+    pub paths: Vec<String>,
+    /// Where it leads, if to an upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// What answers, if a component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Its filters, in order.
+    pub stages: Vec<String>,
+    /// Whether the cache stands before it.
+    pub cache: bool,
+}
+
+/// A component of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ComponentView {
+    /// Its name.
+    pub name: String,
+    /// `filter` or `service`.
+    pub kind: String,
+    /// Of its bytes.
+    pub sha256: String,
+}
+
+/// Most routes, and most components, that a node may report.
+const MAX_REPORTED: usize = 1000;
+
+impl Heartbeat {
+    /// # Errors
+    ///
+    /// 422 that names what is wrong.
+    pub fn check(&self) -> Result<(), ApiError> {
+        let mut errors = FieldErrors::default();
+        errors.check(is_node(&self.node), "node", NODE_RULE);
+        errors.check(self.seq >= 0, "seq", "must be 0 or more");
+        errors.check(self.routes.len() <= MAX_REPORTED, "routes", "are too many");
+        errors.check(self.components.len() <= MAX_REPORTED, "components", "are too many");
+        errors.into_result()
+    }
+}
+
+/// How node names look.
+pub(crate) const NODE_RULE: &str = "must be 1 to 128 letters, digits and -_.:";
+
+/// Whether a text can be a node's name.
+pub(crate) fn is_node(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=128).contains(&name.len()) && name.bytes().all(legal)
+}
+
+/// A node as operators see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct NodeView {
+    /// Its last heartbeat.
+    #[serde(flatten)]
+    pub heartbeat: Heartbeat,
+    /// `alive`, or `lost` when it has been silent for 15 seconds.
+    #[schema(value_type = String, example = "alive")]
+    pub state: &'static str,
+    /// Changes it has yet to follow.
+    pub behind: i64,
+    /// When it was first seen.
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_seen: OffsetDateTime,
+    /// When it was last seen.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_seen: OffsetDateTime,
+}
+
+/// A route or a component, and the nodes on which it is in force in this form.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct InForce<T> {
+    /// What it is.
+    #[serde(flatten)]
+    pub what: T,
+    /// Where.
+    pub nodes: Vec<String>,
+}
+
+/// How the origin fares.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or `degraded` when a node is lost or events wait for more than a minute.
+    #[schema(value_type = String, example = "ok")]
+    pub status: &'static str,
+    /// Milliseconds that the database took to answer.
+    pub database_ms: f64,
+    /// The head of the change log.
+    pub seq: i64,
+    /// Nodes that are alive, and lost.
+    pub nodes_alive: usize,
+    /// See `nodes_alive`.
+    pub nodes_lost: usize,
+    /// Events that wait, per service.
+    pub outboxes: Vec<OutboxView>,
+}
+
+/// An outbox.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OutboxView {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub service: &'static str,
+    /// Events in it.
+    pub waiting: i64,
+    /// Age of the oldest.
+    pub oldest_seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str) -> Result<Purge, Vec<String>> {
+        let params: PurgeParams = serde_json::from_str(json).unwrap();
+        params.checked().map_err(|error| {
+            error.problem(None).errors.into_iter().map(|error| error.field).collect()
+        })
+    }
+
+    #[test]
+    fn a_purge_is_one_thing() {
+        assert_eq!(check(r#"{"keys":["a"]}"#), Ok(Purge::Keys(vec!["a".into()])));
+        assert_eq!(check(r#"{"url":"http://a/b?c"}"#), Ok(Purge::Url("http://a/b?c".into())));
+        assert_eq!(check(r#"{"all":true}"#), Ok(Purge::All(true)));
+        assert_eq!(check(r#"{"keys":[]}"#), Err(vec!["keys".into()]));
+        assert_eq!(check(r#"{"keys":["a","b c"]}"#), Err(vec!["keys[1]".into()]));
+        assert_eq!(check(r#"{"url":"/b"}"#), Err(vec!["url".into()]));
+        assert_eq!(check(r#"{"all":false}"#), Err(vec!["all".into()]));
+        assert_eq!(check("{}"), Err(vec![String::new()]));
+        assert_eq!(check(r#"{"all":true,"url":"http://a/"}"#), Err(vec![String::new()]));
+    }
+
+    #[test]
+    fn nodes_read_a_purge_as_the_protocol_says() {
+        let json = |purge: &Purge| serde_json::to_string(purge).unwrap();
+        assert_eq!(json(&Purge::Keys(vec!["a".into()])), r#"{"keys":["a"]}"#);
+        assert_eq!(json(&Purge::Url("u".into())), r#"{"url":"u"}"#);
+        assert_eq!(json(&Purge::All(true)), r#"{"all":true}"#);
+    }
+}
