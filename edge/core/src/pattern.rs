@@ -103,7 +103,7 @@ impl PathPattern {
                     return Err(wrong("has a parameter that is not a whole segment"));
                 }
                 None if has_dot_segments(part) => return Err(wrong("has a dot segment")),
-                None => Segment::Literal(Normal::of(part).map(char::from).collect()),
+                None => Segment::Literal(normal_form(part)),
             };
             segments.push(segment);
         }
@@ -252,6 +252,14 @@ pub fn has_dot_segments(path: &str) -> bool {
         }
     }
     matches!(dots, 1 | 2)
+}
+
+/// A part of a path in normal form: encoded unreserved characters decoded, hex digits in upper case.
+/// Two spellings of one segment are equal in it.
+#[must_use]
+pub fn normal_form(part: &str) -> String {
+    // Only visible ASCII comes out of it unless other bytes went in, and those pass unchanged.
+    String::from_utf8(Normal::of(part).collect()).unwrap_or_else(|_| part.to_owned())
 }
 
 fn is_name(name: &str) -> bool {
@@ -441,6 +449,18 @@ mod tests {
         ];
         for (text, path, expected) in cases {
             assert_eq!(pattern(text).matches(path), expected, "{text} on {path}");
+        }
+    }
+
+    #[test]
+    fn spellings_are_equal_in_normal_form() {
+        for (text, normal) in [
+            ("%61b", "ab"),
+            ("a%2fb", "a%2Fb"),
+            ("%", "%"),
+            ("ü%7E", "ü~"),
+        ] {
+            assert_eq!(normal_form(text), normal);
         }
     }
 
