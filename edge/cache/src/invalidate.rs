@@ -1,0 +1,80 @@
+//! What a write makes stale (RFC 9111, section 4.4).
+
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+
+/// Whether the method can change something (RFC 9110, section 9.2.1). Unknown methods can.
+#[must_use]
+pub fn is_unsafe(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+}
+
+/// Whether the answer says that something has changed.
+#[must_use]
+pub fn has_changed(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection()
+}
+
+/// URLs of the same origin that the answer names, in the form `scheme://authority/path?query`:
+/// nobody may make another site's answers stale.
+#[must_use]
+pub fn also(response: &HeaderMap, scheme: &str, authority: &str, path: &str) -> Vec<String> {
+    [header::LOCATION, header::CONTENT_LOCATION]
+        .iter()
+        .filter_map(|name| response.get(name)?.to_str().ok())
+        .filter_map(|target| resolve(target, scheme, authority, path))
+        .collect()
+}
+
+fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<String> {
+    let target = target.split('#').next().unwrap_or_default();
+    if let Some(rest) = target.strip_prefix("//") {
+        return resolve(&format!("{scheme}://{rest}"), scheme, authority, path);
+    }
+    if target.starts_with('/') {
+        return Some(format!("{scheme}://{authority}{target}"));
+    }
+    if target.contains("://") {
+        let uri: Uri = target.parse().ok()?;
+        let same = uri.scheme_str() == Some(scheme)
+            && uri.authority().is_some_and(|other| other.as_str().eq_ignore_ascii_case(authority));
+        let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        return same.then(|| format!("{scheme}://{authority}{target}"));
+    }
+    if target.is_empty() || target.contains(':') {
+        return None;
+    }
+    // Relative to the request's path, without its last segment.
+    let folder = &path[..=path.rfind('/')?];
+    (!target.contains("..")).then(|| format!("{scheme}://{authority}{folder}{target}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn named(location: &'static str) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::LOCATION, HeaderValue::from_static(location));
+        also(&headers, "http", "a.example", "/x/y")
+    }
+
+    #[test]
+    fn only_the_same_origin_is_made_stale() {
+        assert_eq!(named("/b?c#d"), ["http://a.example/b?c"]);
+        assert_eq!(named("http://A.example/b"), ["http://a.example/b"]);
+        assert_eq!(named("z"), ["http://a.example/x/z"]);
+        assert_eq!(named("//a.example/b"), ["http://a.example/b"]);
+        for foreign in ["http://b.example/b", "https://a.example/b", "//b.example/", "mailto:a", ""] {
+            assert!(named(foreign).is_empty(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn unsafe_methods() {
+        assert!(is_unsafe(&Method::POST) && is_unsafe(&Method::from_bytes(b"PURGE").unwrap()));
+        assert!(!is_unsafe(&Method::GET) && !is_unsafe(&Method::OPTIONS));
+        assert!(has_changed(StatusCode::CREATED) && !has_changed(StatusCode::NOT_FOUND));
+    }
+}
