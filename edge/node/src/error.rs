@@ -36,7 +36,13 @@ impl ProxyError {
     /// An error of this source and status.
     #[must_use]
     pub fn new(source: Source, status: http::StatusCode, detail: &'static str) -> Self {
-        Self { source, status, detail, retryable: false, cause: None }
+        Self {
+            source,
+            status,
+            detail,
+            retryable: false,
+            cause: None,
+        }
     }
 
     /// Adds what to log.
@@ -57,7 +63,9 @@ impl ProxyError {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.status.as_u16(), self.detail)?;
-        self.cause.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+        self.cause
+            .as_ref()
+            .map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }
 

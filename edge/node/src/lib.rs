@@ -1,7 +1,40 @@
 //! The edge node: listener, router, pipeline, cache and upstreams.
+//!
+//! [`Config`] is read from `zephyr.toml`, [`Node::start`] brings a node up, [`Node::shutdown`] stops
+//! it gracefully. Inside, a request walks through `listener` → `connection` → `request` → `router` →
+//! `pipeline` (filters, cache, trip to the upstream or service) and back.
 
+mod access_log;
+mod admin;
+mod background;
 pub mod body;
+pub mod cache;
+mod capabilities;
 pub mod capability;
+pub mod config;
+mod connection;
+mod control;
 pub mod error;
 pub mod exchange;
+mod fields;
+mod forwarded;
+mod http1;
+mod ids;
+mod limited_body;
+mod listener;
+mod load;
+mod metrics;
+mod node;
+mod pipeline;
+mod report;
+mod request;
+pub mod router;
+mod shared;
+mod site_kv;
+mod target;
+mod upstream;
 pub mod wasm;
+mod worker;
+
+pub use config::{Config, ConfigError, ParseOptions};
+pub use node::{Node, Secrets};

@@ -1,0 +1,115 @@
+//! The admin port, on a thread of its own so that it answers when all workers are busy. It has no
+//! access control: keep it off the internet.
+//!
+//! * `GET /-/live` -- 200 while the process runs.
+//! * `GET /-/ready` -- 200 when components are loaded and workers accept; else 503.
+//! * `GET /-/metrics` -- metrics as Prometheus text.
+//! * `GET /-/config` -- what is in force: routes, components, versions, as JSON.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::report;
+use crate::shared::Shared;
+use crate::{metrics, pipeline};
+
+/// For a request's head to arrive, and for idle connections.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once; the next one waits.
+const CONNECTIONS: usize = 64;
+
+/// Serves the admin port until told to stop.
+pub(crate) async fn serve(node: Arc<Shared>, listener: TcpListener, stop: CancellationToken) {
+    let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            listener.accept().await.map(|(stream, _)| (place, stream))
+        };
+        let (place, stream) = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "the admin port cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let node = Arc::clone(&node);
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let service = service_fn(|request| {
+                let response = answer(&node, &request);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let mut builder = http1::Builder::new();
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT);
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                result = connection => if let Err(error) = result {
+                    tracing::debug!(%error, "an admin connection ended early");
+                },
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+fn answer(node: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = problem(405, "Only GET is understood here.");
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match request.uri().path() {
+        "/-/live" => text("live\n", "text/plain; charset=utf-8"),
+        "/-/ready" if node.ready.load(Relaxed) => text("ready\n", "text/plain; charset=utf-8"),
+        "/-/ready" => problem(503, "The node is starting or stopping."),
+        "/-/metrics" => text(
+            metrics::render(node),
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        "/-/config" => text(report::summary(node).to_string(), "application/json"),
+        _ => problem(
+            404,
+            "There is nothing here. Try /-/live, /-/ready, /-/metrics, /-/config.",
+        ),
+    }
+}
+
+fn text(body: impl Into<Bytes>, media_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn problem(status: u16, detail: &str) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = text(
+        pipeline::problem_json(status, detail, "-"),
+        "application/problem+json",
+    );
+    *response.status_mut() = status;
+    response
+}

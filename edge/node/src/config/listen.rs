@@ -1,0 +1,165 @@
+//! `[listen]`: where the node listens, and the limits of what comes in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::quantity::{self, Size};
+
+/// Where the node listens, and the limits of what comes in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// HTTP/1.1 and h2c.
+    pub http: SocketAddr,
+    /// The admin port; none: no admin port.
+    #[serde(default)]
+    pub admin: Option<SocketAddr>,
+    /// Open connections over all threads; above it new ones are closed at once.
+    #[serde(
+        default = "max_connections",
+        deserialize_with = "quantity::at_least_one"
+    )]
+    pub max_connections: u32,
+    /// For a request's head to arrive.
+    #[serde(
+        default = "header_read_timeout",
+        deserialize_with = "quantity::positive"
+    )]
+    pub header_read_timeout: Duration,
+    /// For connections with nothing to do, and for peers that stop reading or sending half-way.
+    #[serde(default = "idle_timeout", deserialize_with = "quantity::positive")]
+    pub idle_timeout: Duration,
+    /// A head above this gets 431.
+    #[serde(default = "max_header_bytes", deserialize_with = "header_bytes")]
+    pub max_header_bytes: Size,
+    /// A head with more fields gets 431.
+    #[serde(default = "max_headers", deserialize_with = "header_count")]
+    pub max_headers: u32,
+    /// A request body above this gets 413.
+    #[serde(default = "max_body_bytes")]
+    pub max_body_bytes: Size,
+    /// Whose `X-Forwarded-For` and `-Proto` are believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Network>,
+}
+
+fn max_connections() -> u32 {
+    10_000
+}
+
+fn header_read_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn idle_timeout() -> Duration {
+    Duration::from_mins(1)
+}
+
+fn max_header_bytes() -> Size {
+    Size::kib(32)
+}
+
+fn max_headers() -> u32 {
+    100
+}
+
+fn max_body_bytes() -> Size {
+    Size::mib(10)
+}
+
+fn header_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+    let size = Size::deserialize(deserializer)?;
+    if (Size(512)..=Size::mib(1)).contains(&size) {
+        return Ok(size);
+    }
+    Err(serde::de::Error::custom("must be 512B to 1MiB"))
+}
+
+fn header_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let count = u32::deserialize(deserializer)?;
+    if (8..=1000).contains(&count) {
+        return Ok(count);
+    }
+    Err(serde::de::Error::custom("must be 8 to 1000"))
+}
+
+/// An address or a block of addresses: `"10.0.0.0/8"`, `"::1"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether the address lies in the block. An IPv4 address mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(block), IpAddr::V4(address)) => {
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.prefix))
+                    .unwrap_or(0);
+                (block.to_bits() ^ address.to_bits()) & mask == 0
+            }
+            (IpAddr::V6(block), IpAddr::V6(address)) => {
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.prefix))
+                    .unwrap_or(0);
+                (block.to_bits() ^ address.to_bits()) & mask == 0
+            }
+            _ => false,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(longest);
+        (prefix <= longest).then_some(Self { address, prefix })
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not an address or a block such as \"10.0.0.0/8\""
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let net = |text: &str| Network::parse(text).unwrap();
+        assert!(net("10.0.0.0/8").contains(ip("10.255.1.2")));
+        assert!(!net("10.0.0.0/8").contains(ip("11.0.0.1")));
+        assert!(net("10.0.0.0/8").contains(ip("::ffff:10.1.1.1")));
+        assert!(net("0.0.0.0/0").contains(ip("203.0.113.9")));
+        assert!(!net("0.0.0.0/0").contains(ip("::1")));
+        assert!(net("::1").contains(ip("::1")));
+        assert!(net("2001:db8::/32").contains(ip("2001:db8:ffff::1")));
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "host",
+            "10.0.0.0/-1",
+            "10.0.0/8",
+        ] {
+            assert_eq!(Network::parse(bad), None, "{bad}");
+        }
+    }
+}

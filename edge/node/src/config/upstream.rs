@@ -1,0 +1,155 @@
+//! `[upstreams.<name>]`: a server that the node asks.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::uri::Authority;
+use serde::{Deserialize, Deserializer};
+
+use super::quantity;
+
+/// A server that the node asks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// Where it is.
+    pub url: Origin,
+    /// Speak HTTP/2 with prior knowledge.
+    #[serde(default)]
+    pub http2: bool,
+    /// For a connection to be made.
+    #[serde(default = "connect_timeout", deserialize_with = "quantity::positive")]
+    pub connect_timeout: Duration,
+    /// From the last byte sent to the first of the answer's head.
+    #[serde(default = "half_a_minute", deserialize_with = "quantity::positive")]
+    pub first_byte_timeout: Duration,
+    /// Between two chunks of the answer's body.
+    #[serde(default = "half_a_minute", deserialize_with = "quantity::positive")]
+    pub idle_timeout: Duration,
+    /// Unused connections are closed after this.
+    #[serde(default = "pool_idle_timeout", deserialize_with = "quantity::positive")]
+    pub pool_idle_timeout: Duration,
+    /// Unused connections kept, per worker thread.
+    #[serde(default = "pool_max_idle")]
+    pub pool_max_idle: usize,
+    /// Requests in flight; above it: 503.
+    #[serde(
+        default = "max_connections",
+        deserialize_with = "quantity::at_least_one"
+    )]
+    pub max_connections: u32,
+}
+
+fn connect_timeout() -> Duration {
+    Duration::from_secs(1)
+}
+
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn pool_idle_timeout() -> Duration {
+    Duration::from_mins(1)
+}
+
+fn pool_max_idle() -> usize {
+    128
+}
+
+fn max_connections() -> u32 {
+    1024
+}
+
+/// The scheme, host and port of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    authority: Authority,
+}
+
+impl Origin {
+    /// Host, and port when it is not the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Host and port to connect to.
+    #[must_use]
+    pub fn host_and_port(&self) -> (&str, u16) {
+        let host = self.authority.host();
+        let host = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
+        (host, self.authority.port_u16().unwrap_or(80))
+    }
+
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.starts_with("https://") {
+            return Err("TLS to an upstream is not there yet; use http");
+        }
+        let uri: http::Uri = text.parse().map_err(|_| "it is not a URL")?;
+        if uri.scheme_str() != Some("http") {
+            return Err("it must begin with `http://`");
+        }
+        if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
+            return Err("it must end after host and port");
+        }
+        let authority = uri.authority().ok_or("it has no host")?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err("it must hold a host and no user");
+        }
+        if authority.as_str().ends_with(':') || authority.port_u16() == Some(0) {
+            return Err("its port is not a port");
+        }
+        Ok(Self {
+            authority: authority.clone(),
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|why| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a server's URL such as \"http://127.0.0.1:8081\": {why}"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins() {
+        let origin = Origin::parse("http://127.0.0.1:8081").unwrap();
+        assert_eq!(origin.host_and_port(), ("127.0.0.1", 8081));
+        assert_eq!(
+            Origin::parse("http://[::1]/").unwrap().host_and_port(),
+            ("::1", 80)
+        );
+        for bad in [
+            "",
+            "127.0.0.1:80",
+            "https://a",
+            "ftp://a",
+            "http://a/b",
+            "http://a?b",
+            "http://u@a",
+            "http://",
+            "http://a:0",
+            "http://a:",
+        ] {
+            assert!(Origin::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

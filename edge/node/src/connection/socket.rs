@@ -1,0 +1,130 @@
+//! The socket of a client: reports what moves to the connection's timekeeper, and keeps what is not
+//! strict HTTP/1.1 from hyper.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::state::Connection;
+use crate::http1::{Scanner, Violation};
+
+/// A client's socket.
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// Bytes read while the protocol was found out.
+    first: Bytes,
+    /// None on HTTP/2.
+    scanner: Option<Scanner>,
+    connection: Rc<Connection>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, first: Bytes, connection: Rc<Connection>) -> Self {
+        let scanner = connection.http1.then(Scanner::default);
+        Self {
+            stream,
+            first,
+            scanner,
+            connection,
+        }
+    }
+
+    fn scan(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        let Some(scanner) = &mut self.scanner else {
+            return Ok(());
+        };
+        let found = scanner.scan(bytes);
+        let connection = &self.connection;
+        let in_head = scanner.in_head();
+        if in_head && !connection.awaits_head.get() {
+            connection.heads.set(connection.heads.get().wrapping_add(1));
+        }
+        connection.awaits_head.set(in_head);
+        connection.awaits_body.set(scanner.in_body());
+        match found {
+            Ok(()) => Ok(()),
+            Err(Violation::Head(at)) => {
+                // A NUL is illegal everywhere in a head. So hyper answers 400 by itself and closes.
+                bytes[at] = 0;
+                self.scanner = None;
+                Ok(())
+            }
+            Err(Violation::Body) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "chunked body against RFC 9112",
+            )),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        if this.first.is_empty() {
+            let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+            this.connection.read_waits.set(poll.is_pending());
+            ready!(poll)?;
+        } else {
+            let length = this.first.len().min(buf.remaining());
+            buf.put_slice(&this.first.split_to(length));
+        }
+        let received = &mut buf.filled_mut()[before..];
+        if received.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        this.connection.progressed();
+        Poll::Ready(this.scan(received))
+    }
+}
+
+impl Socket {
+    fn wrote(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.connection.write_waits.set(poll.is_pending());
+        if poll.is_ready() {
+            self.connection.progressed();
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,87 @@
+//! What a connection's socket, its requests and its timekeeper know of each other. All on one
+//! thread, so plain cells.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+/// One client's connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// The peer's address.
+    pub(crate) peer: IpAddr,
+    /// Whether the peer is a trusted proxy.
+    pub(crate) trusted: bool,
+    /// Whether it speaks HTTP/1.
+    pub(crate) http1: bool,
+    /// Requests being answered, their answers' bodies included.
+    pub(super) busy: Cell<u32>,
+    /// Counts reads and writes that moved bytes.
+    pub(super) progress: Cell<u32>,
+    /// Counts heads.
+    pub(super) heads: Cell<u32>,
+    /// Whether a head is due: the first one, or the rest of one that has begun.
+    pub(super) awaits_head: Cell<bool>,
+    /// Whether a body is being received.
+    pub(super) awaits_body: Cell<bool>,
+    /// Whether the last read found nothing.
+    pub(super) read_waits: Cell<bool>,
+    /// Whether the last write found no room.
+    pub(super) write_waits: Cell<bool>,
+    /// The last `Host` seen and what it means: clients repeat themselves.
+    host: RefCell<Option<(HeaderValue, Arc<str>)>>,
+}
+
+impl Connection {
+    pub(crate) fn new(peer: IpAddr, trusted: bool, http1: bool) -> Self {
+        Self {
+            peer,
+            trusted,
+            http1,
+            busy: Cell::new(0),
+            progress: Cell::new(0),
+            heads: Cell::new(0),
+            awaits_head: Cell::new(http1),
+            awaits_body: Cell::new(false),
+            read_waits: Cell::new(false),
+            write_waits: Cell::new(false),
+            host: RefCell::new(None),
+        }
+    }
+
+    /// A request begins.
+    pub(crate) fn enter(&self) {
+        self.busy.set(self.busy.get() + 1);
+    }
+
+    /// A request's answer has been handed over.
+    pub(crate) fn leave(&self) {
+        self.busy.set(self.busy.get().saturating_sub(1));
+        self.progressed();
+    }
+
+    pub(super) fn progressed(&self) {
+        self.progress.set(self.progress.get().wrapping_add(1));
+    }
+
+    /// What a `Host` value means, as last time or as `normalize` says.
+    pub(crate) fn authority_of(
+        &self,
+        raw: &HeaderValue,
+        normalize: impl FnOnce(&HeaderValue) -> Option<String>,
+    ) -> Option<Arc<str>> {
+        let mut host = self.host.borrow_mut();
+        if let Some((known, authority)) = &*host
+            && known == raw
+        {
+            return Some(Arc::clone(authority));
+        }
+        let authority: Arc<str> = normalize(raw)?.into();
+        // A value of its own: the one given keeps the whole head in memory.
+        let key = HeaderValue::from_bytes(raw.as_bytes()).ok()?;
+        *host = Some((key, Arc::clone(&authority)));
+        Some(authority)
+    }
+}

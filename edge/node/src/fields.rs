@@ -1,0 +1,160 @@
+//! Header fields that the node removes, adds or believes.
+
+use http::header::{self, HeaderMap, HeaderName};
+
+/// This node in a `Via` field (RFC 9110, section 7.6.3).
+pub(crate) const VIA: &str = "1.1 zephyr";
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    KEEP_ALIVE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    PROXY_CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Removes the fields that belong to one connection, those that `Connection` names too (RFC 9110,
+/// section 7.6.1). Framing, `Host` and the node's own fields cannot be named away.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
+    let mut named = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        let names = value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii);
+        named.extend(names.filter_map(|name| HeaderName::from_bytes(name).ok()));
+    }
+    for name in named {
+        let kept = name == header::CONTENT_LENGTH
+            || name == header::HOST
+            || name == header::VIA
+            || name == header::FORWARDED
+            || name == X_REQUEST_ID
+            || name.as_str().starts_with("x-forwarded-");
+        if !kept {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// What of a client's head must not reach filters or upstreams.
+pub(crate) fn remove_untrusted(headers: &mut HeaderMap, trusted: bool) {
+    remove_hop_by_hop(headers);
+    if headers
+        .keys()
+        .any(|name| is_untrusted(name.as_str(), trusted))
+    {
+        let found: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| is_untrusted(name.as_str(), trusted))
+            .cloned()
+            .collect();
+        for name in found {
+            headers.remove(name);
+        }
+    }
+}
+
+/// `x-zephyr-*` is the node's own, also when written so that a CGI-like upstream reads it as that;
+/// what tells of proxies before this one is believed from a trusted one only.
+fn is_untrusted(name: &str, trusted: bool) -> bool {
+    match name.as_bytes() {
+        [b'x', b'-' | b'_', rest @ ..] => {
+            rest.starts_with(b"zephyr-")
+                || rest.starts_with(b"zephyr_")
+                || name.starts_with("x_")
+                    && (rest.starts_with(b"forwarded") || rest.starts_with(b"request"))
+                || !trusted && (rest.starts_with(b"forwarded-") || rest == b"real-ip")
+        }
+        [b'f', ..] => !trusted && name == "forwarded",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn connection_names_further_fields_but_not_the_ones_that_matter() {
+        let mut headers = map(&[
+            ("connection", "close, X-Mine ,content-length"),
+            ("connection", "x-other, x-forwarded-for"),
+            ("x-mine", "1"),
+            ("x-other", "1"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("proxy-connection", "keep-alive"),
+            ("content-length", "5"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("accept", "*/*"),
+        ]);
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(
+            names(&headers),
+            ["accept", "content-length", "x-forwarded-for"]
+        );
+    }
+
+    #[test]
+    fn fields_of_the_node_are_taken_from_a_client() {
+        let lines = [
+            ("x-zephyr-subject", "admin"),
+            ("x_zephyr_subject", "admin"),
+            ("x-zephyr_subject", "admin"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("forwarded", "for=10.0.0.1"),
+            ("x-zephyrus", "1"),
+            ("from", "a"),
+        ];
+        let mut headers = map(&lines);
+        remove_untrusted(&mut headers, false);
+        assert_eq!(names(&headers), ["from", "x-zephyrus"]);
+        let mut headers = map(&lines);
+        remove_untrusted(&mut headers, true);
+        assert_eq!(
+            names(&headers),
+            ["forwarded", "from", "x-forwarded-for", "x-zephyrus"]
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! A node: started from a configuration, stopped gracefully.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::background::Background;
+use crate::cache::{Cache, CacheConfig};
+use crate::config::Config;
+use crate::control::{self, State};
+use crate::metrics::Metrics;
+use crate::router::Table;
+use crate::shared::Shared;
+use crate::site_kv::SiteKv;
+use crate::upstream::Upstream;
+use crate::wasm::{PoolSize, Runtime, RuntimeOptions};
+use crate::{access_log, admin, capabilities, listener, load, worker};
+
+/// What a node needs that stands in no file.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// The token of the control plane; without it the node does not join.
+    pub control_token: Option<SecretString>,
+    /// The URL of Redis; may hold a password.
+    pub redis_url: Option<SecretString>,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    http_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    /// Also stops the workers of a node that is dropped and not shut down.
+    stop: DropGuard,
+    workers: Vec<JoinHandle<()>>,
+    log: Option<access_log::Writer>,
+    background: Background,
+}
+
+impl Node {
+    /// Starts a node: loads its components, binds its ports, takes requests. Everything that can be
+    /// wrong is found before the first request is taken.
+    ///
+    /// # Errors
+    ///
+    /// A component that is refused, a port that is taken, a folder that cannot be written, a secret
+    /// that is missing. The message names which.
+    pub async fn start(config: Config, secrets: Secrets) -> anyhow::Result<Self> {
+        let data_dir = config.node.data_dir.clone();
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
+        let address = config.listen.http;
+        let threads = config.node.worker_threads();
+        let sockets = listener::bind(address, threads)
+            .with_context(|| format!("cannot listen on {address} (listen.http)"))?;
+        let http_addr = sockets.first().context("no worker threads")?.local_addr()?;
+        let admin = config.listen.admin.map(bind_admin).transpose()?;
+        let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+
+        let background = Background::start()?;
+        let opened = background.run(capabilities::open(
+            config.clone(),
+            secrets.redis_url.clone(),
+        ));
+        let capabilities = opened.await??;
+        let kv = SiteKv::new(Arc::clone(&capabilities.kv));
+        let state = State::load(&data_dir);
+        {
+            let (kv, known) = (kv.clone(), state.kv.clone());
+            background
+                .run(async move { kv.replace(&Default::default(), &known).await })
+                .await??;
+        }
+
+        let name = config
+            .node
+            .name
+            .clone()
+            .unwrap_or_else(|| default_name(http_addr));
+        let shared = background
+            .run_blocking(move || share(config, name, capabilities, threads))
+            .await??;
+        let shared = Arc::new(shared);
+        if let Some(seq) = state.seq {
+            shared.control_seq.store(seq, Relaxed);
+        }
+
+        let stop = CancellationToken::new().drop_guard();
+        let (sender, log) = if shared.config.log.access {
+            let (sender, writer) = access_log::start(std::io::stdout())?;
+            (Some(sender), Some(writer))
+        } else {
+            (None, None)
+        };
+        let workers = sockets
+            .into_iter()
+            .enumerate()
+            .map(|(index, socket)| {
+                worker::start(&shared, index, socket, sender.clone(), stop.token().clone())
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .context("a worker thread cannot be started")?;
+        shared.ready.store(true, Relaxed);
+
+        // The admin port and the control stream outlive the last request of the workers.
+        if let Some(socket) = admin {
+            background.spawn_until_stopped(|stopped| {
+                let node = Arc::clone(&shared);
+                async move {
+                    match tokio::net::TcpListener::from_std(socket) {
+                        Ok(listener) => admin::serve(node, listener, stopped).await,
+                        Err(error) => tracing::error!(%error, "the admin port cannot be served"),
+                    }
+                }
+            });
+        }
+        match (&shared.config.control, secrets.control_token) {
+            (Some(control), Some(token)) => {
+                let client = control::Client {
+                    node: Arc::clone(&shared),
+                    config: control.clone(),
+                    token,
+                    kv,
+                    state,
+                    http_addr,
+                };
+                background.spawn_until_stopped(|stopped| client.run(stopped));
+            }
+            (Some(control), None) => {
+                tracing::warn!("no control token: the node does not join {}", control.url);
+            }
+            (None, _) => {}
+        }
+        let name = &shared.name;
+        tracing::info!(%http_addr, threads, "node {name} takes requests on http://{http_addr}");
+        Ok(Self {
+            http_addr,
+            admin_addr,
+            shared,
+            stop,
+            workers,
+            log,
+            background,
+        })
+    }
+
+    /// Where the node takes requests.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// The admin port, when there is one.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Stops: takes no more connections, lets open requests end within the grace period, then ends
+    /// all threads.
+    pub async fn shutdown(self) {
+        self.shared.ready.store(false, Relaxed);
+        self.stop.disarm().cancel();
+        let (workers, log) = (self.workers, self.log);
+        let joined = tokio::task::spawn_blocking(move || {
+            for worker in workers {
+                if worker.join().is_err() {
+                    tracing::error!("a worker thread panicked");
+                }
+            }
+            if let Some(log) = log {
+                log.join();
+            }
+        });
+        if let Err(error) = joined.await {
+            tracing::error!(%error, "the node's threads could not be waited for");
+        }
+        self.background.stop().await;
+        tracing::info!("node {} has stopped", self.shared.name);
+    }
+}
+
+fn bind_admin(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address} (listen.admin)"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn default_name(http_addr: SocketAddr) -> String {
+    let host = rustix::system::uname();
+    format!("{}-{}", host.nodename().to_string_lossy(), http_addr.port())
+}
+
+/// Loads and configures everything that the threads share.
+fn share(
+    config: Config,
+    name: String,
+    capabilities: crate::capability::Capabilities,
+    threads: usize,
+) -> anyhow::Result<Shared> {
+    let upstreams: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|(name, upstream)| Arc::new(Upstream::new(name, upstream.clone())))
+        .collect();
+    let mut options = RuntimeOptions::new(capabilities);
+    options.cache_dir = Some(config.node.data_dir.join("compiled"));
+    (options.filters, options.services) = pool_sizes(&config, threads);
+    let runtime = Runtime::new(options).context("the component host cannot be started")?;
+    let components = load::components(&config, &runtime)?;
+    let routes = load::routes(&config, &components, &upstreams)?;
+    let mut table = Table::default();
+    for (index, route) in config.routes.iter().enumerate() {
+        table
+            .insert(&route.hosts, &route.paths, index)
+            .map_err(anyhow::Error::msg)?;
+    }
+    let cache = Cache::new(CacheConfig {
+        max_bytes: config.cache.max_bytes.0,
+        max_object_bytes: config.cache.max_object_bytes.0,
+        max_variants: config.cache.max_variants as usize,
+        collapse_timeout: config.cache.collapse_timeout,
+    });
+    let metrics = Metrics::new(threads, routes.len());
+    Ok(Shared {
+        name,
+        started_at: SystemTime::now(),
+        config,
+        table,
+        routes,
+        components,
+        upstreams,
+        cache,
+        metrics,
+        open: AtomicU32::new(0),
+        ready: AtomicBool::new(false),
+        control_seq: AtomicU64::new(0),
+    })
+}
+
+/// Room for all instances that can be busy at once, by kind.
+fn pool_sizes(config: &Config, threads: usize) -> (PoolSize, PoolSize) {
+    use crate::config::{ComponentKind, Target};
+    let size_of = |kind: ComponentKind, users: &dyn Fn(&str) -> usize| {
+        let of_kind = config
+            .components
+            .iter()
+            .filter(|(_, component)| component.kind == kind);
+        of_kind.fold(
+            PoolSize {
+                instances: 1,
+                memory: 1 << 20,
+            },
+            |size, (name, component)| {
+                let busy = users(name) * threads * component.max_instances as usize;
+                let busy = u32::try_from(busy + 1).unwrap_or(u32::MAX);
+                PoolSize {
+                    instances: size.instances.saturating_add(busy).min(10_000),
+                    memory: size.memory.max(component.memory.as_usize()),
+                }
+            },
+        )
+    };
+    let stages = |name: &str| {
+        config
+            .routes
+            .iter()
+            .flat_map(|route| &route.stages)
+            .filter(|s| s.filter == name)
+            .count()
+    };
+    let targets = |name: &str| {
+        let is = |route: &&crate::config::Route| matches!(&route.target, Target::Service(s) if s == name);
+        config.routes.iter().filter(is).count().min(1)
+    };
+    (
+        size_of(ComponentKind::Filter, &stages),
+        size_of(ComponentKind::Service, &targets),
+    )
+}

@@ -1,0 +1,32 @@
+//! Problem bodies (RFC 9457) as answers of the node.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use zephyr_edge_core::Problem;
+
+use super::Answer;
+use crate::body::Body;
+
+/// An answer with a problem body, which no cache may keep.
+pub(crate) fn problem(status: u16, detail: &str, id: &str) -> Answer {
+    response(status, detail, id).into_parts()
+}
+
+/// The same as a response.
+pub(crate) fn response(status: u16, detail: &str, id: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::full(json(status, detail, id)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(Problem::CONTENT_TYPE),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Only the body.
+pub(crate) fn json(status: StatusCode, detail: &str, id: &str) -> Vec<u8> {
+    let title = status.canonical_reason().unwrap_or("Error");
+    Problem::new(status.as_u16(), title, detail, id).to_json()
+}

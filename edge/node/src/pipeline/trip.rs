@@ -1,0 +1,188 @@
+//! One trip to a route's target: the request is dressed for it, sent, and the filters of the phase
+//! `on-upstream` see the answer before anyone else does. The cache makes trips for misses and for
+//! refreshes in the background; a route without a cache makes one for every request.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Request, Response, StatusCode, header};
+
+use super::{Answer, Decision, Target, call};
+use crate::body::Body;
+use crate::cache::Fetch;
+use crate::error::{ProxyError, Source};
+use crate::exchange::Exchange;
+use crate::fields;
+use crate::forwarded;
+use crate::shared::Shared;
+use crate::upstream::{Pools, send};
+use crate::wasm::{Phase, ServiceComponent, StageError};
+
+/// How long the target took, left in the extensions of the exchange's request for the access log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpstreamTime(pub(crate) Duration);
+
+/// Trips to the target of one route, from one worker.
+#[derive(Debug)]
+pub(crate) struct Trip {
+    node: Arc<Shared>,
+    pools: Arc<Pools>,
+    route: usize,
+}
+
+impl Trip {
+    pub(crate) fn new(node: Arc<Shared>, pools: Arc<Pools>, route: usize) -> Self {
+        Self { node, pools, route }
+    }
+
+    /// The trip of a request that no cache looks at.
+    pub(crate) async fn without_cache(
+        &self,
+        x: &mut Exchange,
+        body: Body,
+    ) -> Result<Answer, ProxyError> {
+        let phases = self.node.routes[self.route].phases;
+        let mut request = Request::new(body);
+        *request.method_mut() = x.request.method.clone();
+        *request.uri_mut() = x.request.uri.clone();
+        *request.headers_mut() = if phases.upstream || phases.response {
+            x.request.headers.clone()
+        } else {
+            // Nobody looks at them any more.
+            std::mem::take(&mut x.request.headers)
+        };
+        let (mut parts, body) = self.make(x, request).await?.into_parts();
+        parts.headers.remove(fields::SURROGATE_KEY);
+        Ok((parts, body))
+    }
+
+    async fn make(
+        &self,
+        x: &mut Exchange,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, ProxyError> {
+        let route = &self.node.routes[self.route];
+        forwarded::dress(x, request.headers_mut());
+        let started = Instant::now();
+        let result = match &route.target {
+            Target::Upstream(upstream) => send(self.pools.of(*upstream), request).await,
+            Target::Service(service) => serve(service, x, request).await,
+        };
+        x.request.extensions.insert(UpstreamTime(started.elapsed()));
+        let answer = result?;
+        if route.phases.upstream {
+            self.on_upstream(x, answer).await
+        } else {
+            Ok(answer)
+        }
+    }
+
+    async fn on_upstream(
+        &self,
+        x: &mut Exchange,
+        answer: Response<Body>,
+    ) -> Result<Response<Body>, ProxyError> {
+        let stages = &self.node.routes[self.route].stages;
+        let (parts, body) = answer.into_parts();
+        // A filter takes the exchange by value, so that it comes back whatever the filter does.
+        let mut boxed = Box::new(std::mem::replace(x, placeholder(x)));
+        boxed.response = Some(parts);
+        let mut taken = None;
+        for stage in stages.iter().rev().filter(|stage| stage.phases.upstream) {
+            let decision;
+            (boxed, decision) = call(stage, Phase::Upstream, boxed).await;
+            if let Decision::Answer(answer) = decision {
+                taken = Some(answer);
+                break;
+            }
+        }
+        *x = *boxed;
+        let seen = x.response.take();
+        if let Some((parts, body)) = taken {
+            // What a filter answers must not be stored.
+            x.cache
+                .bypass
+                .get_or_insert_with(|| "filter-reply".to_owned());
+            return Ok(Response::from_parts(parts, body));
+        }
+        let parts = seen.unwrap_or_else(|| Response::new(()).into_parts().0);
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+#[async_trait::async_trait(?Send)]
+impl Fetch for Trip {
+    async fn fetch(
+        &self,
+        x: &mut Exchange,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ProxyError> {
+        self.make(x, request).await
+    }
+}
+
+/// Stands in for an exchange while a filter has it.
+fn placeholder(x: &Exchange) -> Exchange {
+    Exchange {
+        id: Arc::clone(&x.id),
+        client: x.client,
+        scheme: x.scheme,
+        authority: Arc::clone(&x.authority),
+        route: Arc::clone(&x.route),
+        request: Request::new(()).into_parts().0,
+        response: None,
+        pending: Vec::new(),
+        cache: zephyr_edge_core::cache_policy::CacheDirectives::default(),
+    }
+}
+
+/// Has a service component answer.
+async fn serve(
+    service: &ServiceComponent,
+    x: &Exchange,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, ProxyError> {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    let authority = if x.authority.is_empty() {
+        "localhost"
+    } else {
+        &x.authority
+    };
+    let uri = http::Uri::builder()
+        .scheme(x.scheme)
+        .authority(authority)
+        .path_and_query(target);
+    *request.uri_mut() = uri.build().map_err(|error| {
+        let detail = "The request's target is not one that a component can be given.";
+        ProxyError::new(Source::Client, StatusCode::BAD_REQUEST, detail).with_cause(error)
+    })?;
+    let mut response = service.call(request).await.map_err(|error| {
+        let (status, detail) = match &error {
+            StageError::Deadline(_) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "The component did not answer in time.",
+            ),
+            StageError::Saturated => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The component has too much to do.",
+            ),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "The component failed."),
+        };
+        ProxyError::new(Source::Edge, status, detail)
+            .with_cause(format!("component {}: {error}", service.name()))
+    })?;
+    if response.status().is_informational() {
+        let detail = "The component failed.";
+        return Err(
+            ProxyError::new(Source::Edge, StatusCode::INTERNAL_SERVER_ERROR, detail).with_cause(
+                format!("component {}: informational status", service.name()),
+            ),
+        );
+    }
+    fields::remove_hop_by_hop(response.headers_mut());
+    response.headers_mut().remove(header::HOST);
+    Ok(response)
+}

@@ -1,0 +1,127 @@
+//! One request, from its parsed head to the answer that hyper sends.
+
+mod admission;
+mod outgoing;
+mod record;
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use zephyr_edge_core::cache_policy::CacheDirectives;
+
+pub(crate) use outgoing::Outgoing;
+
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::exchange::Exchange;
+use crate::worker::Worker;
+use crate::{fields, ids, limited_body, pipeline};
+use admission::Refusal;
+use record::Record;
+
+/// Answers a request. What goes wrong is an answer too.
+pub(crate) async fn answer(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    request: http::Request<Incoming>,
+) -> Result<Response<Outgoing>, Infallible> {
+    let (mut parts, incoming) = request.into_parts();
+    let id = id_of(&worker, &connection, &parts.headers);
+    let mut record = Record::new(
+        Rc::clone(&worker),
+        Rc::clone(&connection),
+        &parts,
+        Arc::clone(&id),
+    );
+    let listen = &worker.node.config.listen;
+    let body = body_of(&parts, incoming, listen.max_body_bytes.0);
+    let admitted = admission::admit(&mut parts, &connection, listen);
+    let (admitted, body) = match (admitted, body) {
+        (Ok(admitted), Ok(body)) => (admitted, body),
+        (Err(refusal), _) | (_, Err(refusal)) => {
+            return Ok(refuse(record, &connection, &refusal, &id));
+        }
+    };
+    record.authority = Arc::clone(&admitted.authority);
+    record.client = admitted.client;
+    let path = parts.uri.path();
+    let Some(index) = worker.node.table.find(&admitted.authority, path) else {
+        let refusal = Refusal::new(StatusCode::NOT_FOUND, "There is nothing here.");
+        return Ok(refuse(record, &connection, &refusal, &id));
+    };
+    record.route = Some(index);
+    let route = &worker.node.routes[index];
+    let exchange = Box::new(Exchange {
+        id,
+        client: admitted.client,
+        scheme: admitted.scheme,
+        authority: admitted.authority,
+        route: Arc::clone(&route.name),
+        request: parts,
+        response: None,
+        pending: Vec::new(),
+        cache: CacheDirectives::default(),
+    });
+    let trip = &worker.trips[index];
+    let (exchange, (parts, body)) = pipeline::run(&worker, route, trip, exchange, body).await;
+    record.upstream = exchange
+        .request
+        .extensions
+        .get::<pipeline::UpstreamTime>()
+        .map(|time| time.0);
+    Ok(record.send(Response::from_parts(parts, body)))
+}
+
+fn id_of(worker: &Worker, connection: &Connection, headers: &http::HeaderMap) -> Arc<str> {
+    if connection.trusted
+        && let Some(sent) = headers.get(fields::X_REQUEST_ID)
+        && ids::is_acceptable(sent.as_bytes())
+        && let Ok(sent) = sent.to_str()
+    {
+        return sent.into();
+    }
+    worker.ids.borrow_mut().make()
+}
+
+/// The body with its bound (RFC 9110, section 15.5.14).
+fn body_of(parts: &http::request::Parts, incoming: Incoming, bound: u64) -> Result<Body, Refusal> {
+    if incoming.is_end_stream() {
+        return Ok(Body::Empty);
+    }
+    if incoming.size_hint().lower() > bound {
+        let detail = "The request's body is larger than this server takes.";
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail).closing());
+    }
+    let body = Body::Incoming(incoming);
+    // A length that was announced and is small enough cannot grow: hyper keeps it.
+    if parts.headers.contains_key(header::CONTENT_LENGTH) && parts.version < http::Version::HTTP_2 {
+        return Ok(body);
+    }
+    Ok(limited_body::limit(body, bound))
+}
+
+fn refuse(
+    record: Record,
+    connection: &Connection,
+    refusal: &Refusal,
+    id: &str,
+) -> Response<Outgoing> {
+    let mut response = pipeline::problem_response(refusal.status.as_u16(), refusal.detail, id);
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(fields::X_REQUEST_ID, id);
+    }
+    headers.insert(header::VIA, HeaderValue::from_static(fields::VIA));
+    if refusal.closes && connection.http1 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    record.send(response)
+}

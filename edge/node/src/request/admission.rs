@@ -1,0 +1,159 @@
+//! Whether a head may go on, and what it says about who asks for what (RFC 9110, section 7.2; RFC
+//! 9112, section 3.2). What is refused here could mean different things to different servers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+
+use crate::config::Listen;
+use crate::connection::Connection;
+use crate::{fields, forwarded, target};
+
+/// A head that may go on.
+pub(super) struct Admitted {
+    pub(super) authority: Arc<str>,
+    pub(super) scheme: &'static str,
+    pub(super) client: IpAddr,
+}
+
+/// Why a head may not go on.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) detail: &'static str,
+    /// Whether the connection must not be used for another request.
+    pub(super) closes: bool,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, detail: &'static str) -> Self {
+        Self {
+            status,
+            detail,
+            closes: false,
+        }
+    }
+
+    pub(super) fn closing(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+}
+
+fn bad(detail: &'static str) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, detail).closing()
+}
+
+/// Checks a head, brings its target into origin form and takes out what filters must not see.
+pub(super) fn admit(
+    parts: &mut Parts,
+    connection: &Connection,
+    listen: &Listen,
+) -> Result<Admitted, Refusal> {
+    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+        let detail = "This server neither tunnels nor traces.";
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail).closing());
+    }
+    let scheme = scheme_of(parts, connection);
+    let authority = authority_of(parts, connection, scheme)?;
+    let Some(path_and_query) = parts.uri.path_and_query() else {
+        return Err(bad("The request has no target."));
+    };
+    target::check_path_and_query(path_and_query.as_str()).map_err(bad)?;
+    if parts.uri.authority().is_some() {
+        parts.uri = Uri::from(path_and_query.clone());
+    }
+    if let Some(expect) = parts.headers.get(header::EXPECT)
+        && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        let detail = "The only expectation that this server meets is 100-continue.";
+        return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, detail));
+    }
+    // CGI-like servers read these as the framing fields they resemble.
+    if parts.headers.contains_key("content_length")
+        || parts.headers.contains_key("transfer_encoding")
+    {
+        return Err(bad("A framing field is written with an underscore."));
+    }
+    fields::remove_untrusted(&mut parts.headers, connection.trusted);
+    let mut client = connection.peer;
+    if connection.trusted {
+        let trusted = |ip| {
+            listen
+                .trusted_proxies
+                .iter()
+                .any(|network| network.contains(ip))
+        };
+        client = forwarded::client_of(&parts.headers, client, trusted);
+        forwarded::extend_chain(&mut parts.headers, connection.peer);
+    }
+    Ok(Admitted {
+        authority,
+        scheme,
+        client,
+    })
+}
+
+fn scheme_of(parts: &Parts, connection: &Connection) -> &'static str {
+    if !connection.trusted {
+        return "http";
+    }
+    let last = parts
+        .headers
+        .get_all(fields::X_FORWARDED_PROTO)
+        .iter()
+        .next_back();
+    let last = last.and_then(|value| value.as_bytes().rsplit(|byte| *byte == b',').next());
+    match last {
+        Some(proto) if proto.trim_ascii().eq_ignore_ascii_case(b"https") => "https",
+        _ => "http",
+    }
+}
+
+fn authority_of(
+    parts: &Parts,
+    connection: &Connection,
+    scheme: &'static str,
+) -> Result<Arc<str>, Refusal> {
+    let normalize = |raw: &HeaderValue| target::normalize_authority(raw, scheme);
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(bad("The request has more than one Host field."));
+    }
+    let host = host
+        .map(|host| {
+            connection
+                .authority_of(host, normalize)
+                .ok_or(bad("The Host field is illegal."))
+        })
+        .transpose()?;
+    if let Some(scheme) = parts.uri.scheme_str()
+        && !matches!(scheme, "http" | "https")
+    {
+        return Err(bad("The request target has a scheme other than http."));
+    }
+    let Some(in_target) = parts.uri.authority() else {
+        return match host {
+            Some(host) => Ok(host),
+            // RFC 9112, section 3.2: only HTTP/1.0 may leave it out.
+            None if parts.version == Version::HTTP_10 => Ok("".into()),
+            None => Err(bad("The request has no Host field.")),
+        };
+    };
+    let in_target = HeaderValue::from_str(in_target.as_str()).ok();
+    let in_target = in_target
+        .and_then(|raw| connection.authority_of(&raw, normalize))
+        .ok_or(bad("The authority in the request target is illegal."))?;
+    match host {
+        Some(host) if host != in_target => Err(bad(
+            "The Host field and the request target name different hosts.",
+        )),
+        None if connection.http1 && parts.version == Version::HTTP_11 => {
+            Err(bad("The request has no Host field."))
+        }
+        _ => Ok(in_target),
+    }
+}

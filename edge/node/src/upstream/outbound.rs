@@ -1,0 +1,69 @@
+//! Requests of service components to upstreams.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::{Pools, send};
+use crate::body::Body;
+use crate::error::{ProxyError, Source};
+use crate::fields;
+use crate::wasm::{Outbound, OutboundFuture};
+
+thread_local! {
+    /// The pools of the worker on this thread: components run on the worker that called them.
+    static POOLS: RefCell<Option<Arc<Pools>>> = const { RefCell::new(None) };
+}
+
+/// Makes these the pools of the current thread.
+pub(crate) fn install(pools: &Arc<Pools>) {
+    POOLS.set(Some(Arc::clone(pools)));
+}
+
+/// Sends the requests of one service to the upstreams it may ask.
+#[derive(Debug)]
+pub(crate) struct UpstreamOutbound {
+    allowed: Vec<String>,
+}
+
+impl UpstreamOutbound {
+    pub(crate) fn new(allowed: Vec<String>) -> Self {
+        Self { allowed }
+    }
+}
+
+impl Outbound for UpstreamOutbound {
+    fn allows(&self, upstream: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed == upstream)
+    }
+
+    fn send(&self, request: http::Request<Body>) -> OutboundFuture {
+        let name = request.uri().host().unwrap_or_default();
+        let pool = POOLS.with_borrow(|pools| pools.as_ref()?.named(name).cloned());
+        Box::pin(async move {
+            let Some(pool) = pool else {
+                let detail = "A component asked for an upstream that is not there.";
+                return Err(ProxyError::new(
+                    Source::Edge,
+                    StatusCode::BAD_GATEWAY,
+                    detail,
+                ));
+            };
+            let (mut parts, body) = request.into_parts();
+            let target = parts.uri.path_and_query().cloned();
+            parts.uri = target.map_or_else(|| http::Uri::from_static("/"), http::Uri::from);
+            fields::remove_hop_by_hop(&mut parts.headers);
+            let authority = pool.upstream.config.url.authority().as_str();
+            let host = HeaderValue::from_str(authority).map_err(|error| {
+                ProxyError::new(Source::Edge, StatusCode::BAD_GATEWAY, "Bad upstream.")
+                    .with_cause(error)
+            })?;
+            parts.headers.insert(header::HOST, host);
+            parts
+                .headers
+                .append(header::VIA, HeaderValue::from_static(fields::VIA));
+            send(&pool, http::Request::from_parts(parts, body)).await
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Bounds on what clients may send and how long they may take.
+
+use std::time::Duration;
+
+use http::Request;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{Connection, TestNode, TestUpstream, raw, request};
+
+async fn start(listen: &str) -> (TestUpstream, TestNode) {
+    let a = TestUpstream::named("a").await;
+    let node = TestNode::start(&format!(
+        r#"
+        [listen]
+        http = "127.0.0.1:0"
+        admin = "127.0.0.1:0"
+        {listen}
+        [upstreams.a]
+        url = "{}"
+        [[routes]]
+        name = "all"
+        paths = ["/{{*rest}}"]
+        upstream = "a"
+        "#,
+        a.url()
+    ))
+    .await;
+    (a, node)
+}
+
+/// Reads until the node closes the connection.
+async fn closed(stream: &mut TcpStream) -> String {
+    let mut rest = Vec::new();
+    let read = stream.read_to_end(&mut rest);
+    let _ = tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .expect("closed in time");
+    String::from_utf8(rest).unwrap()
+}
+
+#[tokio::test]
+async fn heads_are_bounded() {
+    let (a, node) = start("max_header_bytes = \"2KiB\"\nmax_headers = 10").await;
+    let long = format!(
+        "GET /x HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
+        "y".repeat(3000)
+    );
+    assert!(raw(node.http(), long).await.starts_with("HTTP/1.1 431 "));
+    let many = format!(
+        "GET /x HTTP/1.1\r\nhost: a\r\n{}\r\n",
+        "x: y\r\n".repeat(20)
+    );
+    assert!(raw(node.http(), many).await.starts_with("HTTP/1.1 431 "));
+    assert!(a.seen().is_empty());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_announced_or_not() {
+    let (a, node) = start("max_body_bytes = \"1KiB\"").await;
+    let post = |body: String| Request::post("/x").body(body).unwrap();
+    assert_eq!(
+        request(node.http(), post("x".repeat(1024))).await.status,
+        200
+    );
+    let answer = request(node.http(), post("x".repeat(1025))).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.json()["status"], 413);
+    let seen = a.seen().len();
+    assert_eq!(seen, 1);
+
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let head = "POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = raw(node.http(), format!("{head}{chunk}{chunk}0\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = raw(
+        node.http(),
+        format!("{head}{chunk}0\r\n\r\n").replace("host: a", "host: a\r\nconnection: close"),
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_head_ends_the_connection() {
+    let (_a, node) = start("header_read_timeout = \"200ms\"\nidle_timeout = \"60s\"").await;
+    // One that never begins, one that begins and goes on byte by byte.
+    let mut silent = TcpStream::connect(node.http()).await.unwrap();
+    assert_eq!(closed(&mut silent).await, "");
+    let mut slow = TcpStream::connect(node.http()).await.unwrap();
+    let (mut reader, mut writer) = slow.split();
+    let dripping = async {
+        writer.write_all(b"GET /x HTTP/1.1\r\nx: ").await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if writer.write_all(b"y").await.is_err() {
+                return std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut rest = Vec::new();
+    tokio::select! {
+        _ = reader.read_to_end(&mut rest) => {}
+        () = dripping => unreachable!(),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("still open"),
+    }
+    assert!(node.metric("zephyr_edge_connections_stalled_total").await >= 2);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let (_a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"200ms\"").await;
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    stream
+        .write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let all = closed(&mut stream).await;
+    assert!(
+        all.starts_with("HTTP/1.1 200 ") && all.ends_with("a /x"),
+        "{all}"
+    );
+    // A body that stops half-way is no reason to wait either.
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    stream
+        .write_all(b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab")
+        .await
+        .unwrap();
+    assert!(!closed(&mut stream).await.contains(" 200 "));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn connections_are_bounded() {
+    let (_a, node) = start("max_connections = 2").await;
+    let mut first = Connection::open(node.http()).await;
+    let mut second = Connection::open(node.http()).await;
+    assert_eq!(first.get("/1").await.status, 200);
+    assert_eq!(second.get("/2").await.status, 200);
+    let mut third = TcpStream::connect(node.http()).await.unwrap();
+    assert_eq!(closed(&mut third).await, "");
+    assert_eq!(
+        node.metric("zephyr_edge_connections_turned_away_total")
+            .await,
+        1
+    );
+    assert_eq!(first.get("/3").await.status, 200);
+    assert_eq!(node.metric("zephyr_edge_connections_open").await, 2);
+    node.stop().await;
+}

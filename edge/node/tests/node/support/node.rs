@@ -1,0 +1,92 @@
+//! A node under test.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use zephyr_edge::{Config, Node, ParseOptions, Secrets};
+
+use super::{Answer, get};
+
+/// A running node with a data folder of its own.
+pub(crate) struct TestNode {
+    node: Node,
+    pub(crate) data_dir: TempDir,
+}
+
+impl TestNode {
+    /// Starts a node with this configuration; `[listen]` comes with ports of its own unless the
+    /// text has one.
+    pub(crate) async fn start(config: &str) -> Self {
+        Self::try_start(config, Secrets::default()).await.unwrap()
+    }
+
+    pub(crate) async fn try_start(config: &str, secrets: Secrets) -> anyhow::Result<Self> {
+        Self::start_in(tempfile::tempdir().unwrap(), config, secrets).await
+    }
+
+    /// Starts a node on a data folder that another one has left.
+    pub(crate) async fn start_in(
+        data_dir: TempDir,
+        config: &str,
+        secrets: Secrets,
+    ) -> anyhow::Result<Self> {
+        let mut text = format!("[node]\nthreads = 2\ndata_dir = {:?}\n", data_dir.path());
+        if !config.contains("[listen]") {
+            text.push_str("[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n");
+        }
+        if !config.contains("[log]") {
+            text.push_str("[log]\naccess = false\n");
+        }
+        text.push_str(config);
+        let options = ParseOptions {
+            file: "zephyr.toml".into(),
+            base_dir: data_dir.path().to_owned(),
+            components_dir: components_dir(),
+        };
+        let config = Config::parse(&text, &options)?;
+        let node = Node::start(config, secrets).await?;
+        Ok(Self { node, data_dir })
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.node.http_addr()
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.node.admin_addr().expect("an admin port")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        get(self.http(), path).await
+    }
+
+    /// The value of a line of the metrics.
+    pub(crate) async fn metric(&self, line: &str) -> u64 {
+        let text = get(self.admin(), "/-/metrics").await.body;
+        let found = text
+            .lines()
+            .find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
+        found
+            .unwrap_or_else(|| panic!("no metric {line} in\n{text}"))
+            .parse()
+            .unwrap()
+    }
+
+    /// Stops the node; its data folder stays.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.node.shutdown().await;
+        self.data_dir
+    }
+}
+
+/// Where `cargo xtask` has put the components.
+pub(crate) fn components_dir() -> PathBuf {
+    if let Some(folder) = std::env::var_os("ZEPHYR_COMPONENTS") {
+        return folder.into();
+    }
+    // This test runs from <target>/debug/deps.
+    let test = std::env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    target.join("components")
+}
