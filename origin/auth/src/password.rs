@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::LazyLock;
 
-use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
@@ -78,7 +77,10 @@ fn hasher() -> Argon2<'static> {
 }
 
 fn hash(password: &str) -> Result<String, argon2::password_hash::Error> {
-    let salt = SaltString::generate(&mut OsRng);
+    let mut bits = [0; 16];
+    // Without randomness no hash is made: an equal salt would tell equal passwords.
+    aws_lc_rs::rand::fill(&mut bits).map_err(|_| argon2::password_hash::Error::Crypto)?;
+    let salt = SaltString::encode_b64(&bits)?;
     Ok(hasher().hash_password(password.as_bytes(), &salt)?.to_string())
 }
 

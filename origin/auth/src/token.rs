@@ -64,7 +64,7 @@ impl Tokenizer {
         let verifying = keys
             .iter()
             .map(|key| Ok((key.kid.clone(), DecodingKey::from_ed_components(&key.x)?)))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, jsonwebtoken::errors::Error>>()?;
         let first = keys.signing();
         let signing = EncodingKey::from_ed_der(&first.der);
         Ok(Self { kid: first.kid.clone(), signing, verifying, validation })

@@ -10,7 +10,7 @@ use zephyr_http::{Failure, Json, Params};
 use zephyr_origin_core::error::Problem;
 
 use crate::model::{
-    Change, ComponentView, Health, InForce, NodeView, PurgeParams, Receipt, RouteView,
+    Change, ComponentInForce, Health, NodeView, PurgeParams, Receipt, RouteInForce,
 };
 use crate::{Control, store, token};
 
@@ -50,19 +50,23 @@ async fn nodes(State(control): State<Control>) -> Result<impl IntoResponse, Fail
 /// Routes in force
 #[utoipa::path(
     get, path = "/admin/api/routes", tag = "admin", security(("admin" = [])),
-    responses((status = 200, description = "Routes of the nodes that are alive", body = Vec<InForce<RouteView>>))
+    responses((status = 200, description = "Routes of the nodes that are alive", body = Vec<RouteInForce>))
 )]
 async fn routes_in_force(State(control): State<Control>) -> Result<impl IntoResponse, Failure> {
-    Ok(fresh(control.in_force(|node| node.heartbeat.routes).await?))
+    let all = control.in_force(|node| node.heartbeat.routes).await?;
+    let view = |(route, nodes)| RouteInForce { route, nodes };
+    Ok(fresh(all.into_iter().map(view).collect::<Vec<_>>()))
 }
 
 /// Components in force
 #[utoipa::path(
     get, path = "/admin/api/components", tag = "admin", security(("admin" = [])),
-    responses((status = 200, description = "Components of the nodes that are alive", body = Vec<InForce<ComponentView>>))
+    responses((status = 200, description = "Components of the nodes that are alive", body = Vec<ComponentInForce>))
 )]
 async fn components(State(control): State<Control>) -> Result<impl IntoResponse, Failure> {
-    Ok(fresh(control.in_force(|node| node.heartbeat.components).await?))
+    let all = control.in_force(|node| node.heartbeat.components).await?;
+    let view = |(component, nodes)| ComponentInForce { component, nodes };
+    Ok(fresh(all.into_iter().map(view).collect::<Vec<_>>()))
 }
 
 /// The end of the change log, newest first

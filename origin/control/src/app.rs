@@ -12,7 +12,7 @@ use zephyr_db::outbox::Outbox;
 use zephyr_db::{Db, DbError, relay};
 use zephyr_origin_core::ApiError;
 
-use crate::model::{Health, InForce, NodeView, OutboxView, Purge, Receipt};
+use crate::model::{Health, NodeView, OutboxView, Purge, Receipt};
 use crate::stream::Source;
 use crate::{feed, store};
 
@@ -112,14 +112,14 @@ impl Control {
     pub(crate) async fn in_force<T: PartialEq>(
         &self,
         of: impl Fn(NodeView) -> Vec<T>,
-    ) -> Result<Vec<InForce<T>>, ApiError> {
-        let mut all: Vec<InForce<T>> = Vec::new();
+    ) -> Result<Vec<(T, Vec<String>)>, ApiError> {
+        let mut all: Vec<(T, Vec<String>)> = Vec::new();
         for node in self.nodes().await?.into_iter().filter(|node| node.state == "alive") {
             let name = node.heartbeat.node.clone();
             for what in of(node) {
-                match all.iter_mut().find(|known| known.what == what) {
-                    Some(known) => known.nodes.push(name.clone()),
-                    None => all.push(InForce { what, nodes: vec![name.clone()] }),
+                match all.iter_mut().find(|known| known.0 == what) {
+                    Some(known) => known.1.push(name.clone()),
+                    None => all.push((what, vec![name.clone()])),
                 }
             }
         }

@@ -201,12 +201,22 @@ pub struct NodeView {
     pub last_seen: OffsetDateTime,
 }
 
-/// A route or a component, and the nodes on which it is in force in this form.
+/// A route, and the nodes on which it is in force in this form.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct InForce<T> {
+pub struct RouteInForce {
     /// What it is.
     #[serde(flatten)]
-    pub what: T,
+    pub route: RouteView,
+    /// Where.
+    pub nodes: Vec<String>,
+}
+
+/// A component, and the nodes on which it is in force in this form.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ComponentInForce {
+    /// What it is.
+    #[serde(flatten)]
+    pub component: ComponentView,
     /// Where.
     pub nodes: Vec<String>,
 }
