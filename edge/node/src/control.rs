@@ -63,7 +63,7 @@ impl Client {
             let origin = &self.config.url;
             match ended {
                 Ok(()) => {
-                    tracing::info!("the control stream of {origin} has ended; opening it again")
+                    tracing::info!("the control stream of {origin} has ended; opening it again");
                 }
                 Err(error) if quiet => tracing::debug!(%error, "no control stream from {origin}"),
                 Err(error) => {

@@ -12,9 +12,10 @@ use super::quantity::{self, Size};
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// HTTP/1.1 and h2c.
+    #[serde(deserialize_with = "socket")]
     pub http: SocketAddr,
     /// The admin port; none: no admin port.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_socket")]
     pub admin: Option<SocketAddr>,
     /// Open connections over all threads; above it new ones are closed at once.
     #[serde(
@@ -43,6 +44,19 @@ pub struct Listen {
     /// Whose `X-Forwarded-For` and `-Proto` are believed.
     #[serde(default)]
     pub trusted_proxies: Vec<Network>,
+}
+
+fn socket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom(format!(
+            "{text:?} is not an address and a port such as \"127.0.0.1:8080\""
+        ))
+    })
+}
+
+fn some_socket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket(deserializer).map(Some)
 }
 
 fn max_connections() -> u32 {

@@ -81,38 +81,38 @@ fn is_setting(text: &str) -> bool {
 
 #[test]
 fn errors_say_file_line_and_column() {
-    assert_snapshot!(error("[lisen]"), @"");
-    assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"");
-    assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @"");
-    assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"");
-    assert_snapshot!(error("[cache]\nmax_variants = 0"), @"");
-    assert_snapshot!(error("[cache]\ncollapse_timeout = \"soon\""), @"");
-    assert_snapshot!(error("[cache\n"), @"");
-    assert_snapshot!(error("[upstreams.b]\nurl = \"https://example.com\""), @"");
-    assert_snapshot!(error("[upstreams.b]\nurl = \"http://example.com/path\""), @"");
-    assert_snapshot!(error("[upstreams.B]\nurl = \"http://example.com\""), @"");
-    assert_snapshot!(error("[kv]\nbackend = \"etcd\""), @"");
-    assert_snapshot!(error("[components.g]\npath = \"g\"\nkind = \"service\"\nupstreams = [\"a\", \"x\"]"), @"");
-    assert_snapshot!(parse("[node]\nthreads = 1").unwrap_err(), @"");
-    assert_snapshot!(parse("[listen]\nhttp = \"localhost\"").unwrap_err(), @"");
+    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `log`, `control`, `upstreams`, `kv`, `limiter`, `cache`, `components`, `routes`");
+    assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `max_variants`, `collapse_timeout`");
+    assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @r#"zephyr.toml:12:13: "1MB" is not a size: a whole number and B, KiB, MiB or GiB, such as "64KiB""#);
+    assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"zephyr.toml:12:13: invalid type: integer `5`, expected a string");
+    assert_snapshot!(error("[cache]\nmax_variants = 0"), @"zephyr.toml:12:16: must be at least 1");
+    assert_snapshot!(error("[cache]\ncollapse_timeout = \"soon\""), @r#"zephyr.toml:12:20: "soon" is not a duration such as "250ms", "2s" or "10m": expected number at 0"#);
+    assert_snapshot!(error("[cache\n"), @"zephyr.toml:11:7: unclosed table, expected `]`");
+    assert_snapshot!(error("[upstreams.b]\nurl = \"https://example.com\""), @r#"zephyr.toml:12:7: "https://example.com" is not a server's URL such as "http://127.0.0.1:8081": TLS to an upstream is not there yet; use http"#);
+    assert_snapshot!(error("[upstreams.b]\nurl = \"http://example.com/path\""), @r#"zephyr.toml:12:7: "http://example.com/path" is not a server's URL such as "http://127.0.0.1:8081": it must end after host and port"#);
+    assert_snapshot!(error("[upstreams.B]\nurl = \"http://example.com\""), @r#"zephyr.toml:11:12: the upstream name "B" must be 1 to 64 lower-case letters, digits, `-` or `_`"#);
+    assert_snapshot!(error("[kv]\nbackend = \"etcd\""), @"zephyr.toml:12:11: unknown variant `etcd`, expected one of `memory`, `redb`, `redis`");
+    assert_snapshot!(error("[components.g]\npath = \"g\"\nkind = \"service\"\nupstreams = [\"a\", \"x\"]"), @r#"zephyr.toml:14:19: there is no upstream "x""#);
+    assert_snapshot!(parse("[node]\nthreads = 1").unwrap_err(), @"zephyr.toml:1:1: missing field `listen`");
+    assert_snapshot!(parse("[listen]\nhttp = \"localhost\"").unwrap_err(), @r#"zephyr.toml:2:8: "localhost" is not an address and a port such as "127.0.0.1:8080""#);
 }
 
 #[test]
 fn routes_are_checked_against_the_rest() {
     let route = |text: &str| error(&format!("[[routes]]\nname = \"r\"\n{text}"));
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"x\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nservice = \"x\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nservice = \"f\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nservice = \"s\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]"), @"");
-    assert_snapshot!(route("paths = []\nupstream = \"a\""), @"");
-    assert_snapshot!(route("paths = [\"x\"]\nupstream = \"a\""), @"");
-    assert_snapshot!(route("paths = [\"/{a}/{*b}/c\"]\nupstream = \"a\""), @"");
-    assert_snapshot!(route("hosts = [\"a:80\"]\npaths = [\"/x\"]\nupstream = \"a\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"x\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"s\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"f\"\non_error = \"maybe\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"r\"\npaths = [\"/y\"]\nupstream = \"a\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"q\"\npaths = [\"/x\"]\nupstream = \"a\""), @"");
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nmethods = [\"GET\"]"), @"");
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"x\""), @r#"zephyr.toml:14:12: there is no upstream "x""#);
+    assert_snapshot!(route("paths = [\"/x\"]\nservice = \"x\""), @r#"zephyr.toml:14:11: there is no component "x""#);
+    assert_snapshot!(route("paths = [\"/x\"]\nservice = \"f\""), @r#"zephyr.toml:14:11: the component "f" is a filter; it must be a service here"#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nservice = \"s\""), @r#"zephyr.toml:15:11: route "r" has both `upstream` and `service`"#);
+    assert_snapshot!(route("paths = [\"/x\"]"), @r#"zephyr.toml:11:1: route "r" has neither `upstream` nor `service`"#);
+    assert_snapshot!(route("paths = []\nupstream = \"a\""), @r#"zephyr.toml:11:1: route "r" has no `paths`"#);
+    assert_snapshot!(route("paths = [\"x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "x" is not a path pattern: it must begin with `/`"#);
+    assert_snapshot!(route("paths = [\"/{a}/{*b}/c\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "/{a}/{*b}/c" is not a path pattern: `{*rest}` must be the last segment"#);
+    assert_snapshot!(route("hosts = [\"a:80\"]\npaths = [\"/x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "a:80" is not a host pattern: `*`, `*.example.com` or `example.com`, no port"#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"x\""), @r#"zephyr.toml:16:10: there is no component "x""#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"s\""), @r#"zephyr.toml:16:10: the component "s" is a service; it must be a filter here"#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"f\"\non_error = \"maybe\""), @"zephyr.toml:17:12: unknown variant `maybe`, expected `closed` or `open`");
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"r\"\npaths = [\"/y\"]\nupstream = \"a\""), @r#"zephyr.toml:16:8: there are two routes named "r""#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"q\"\npaths = [\"/x\"]\nupstream = \"a\""), @r#"zephyr.toml:16:8: route "q": path /x on host *: an earlier route has /x"#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nmethods = [\"GET\"]"), @"zephyr.toml:15:1: unknown field `methods`, expected one of `name`, `hosts`, `paths`, `upstream`, `service`, `cache`, `stages`");
 }

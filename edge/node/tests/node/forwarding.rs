@@ -39,6 +39,7 @@ async fn a_client_is_described_to_the_upstream() {
         .unwrap();
     let answer = request(node.http(), asked).await;
     let seen = a.only();
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/x"));
     assert_eq!(seen.header("host"), "Example.com:8080");
     assert_eq!(seen.header("x-forwarded-for"), "127.0.0.1");
     assert_eq!(seen.header("x-forwarded-proto"), "http");

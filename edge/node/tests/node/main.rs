@@ -1,11 +1,16 @@
-//! The node on real sockets, against real upstreams.
+//! The node on real sockets, against real upstreams, with real components.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod admin;
+mod cache;
 mod config;
+mod control;
+mod filters;
 mod forwarding;
 mod framing;
 mod limits;
 mod routing;
+mod services;
 mod shutdown;
 mod support;
 mod upstreams;

@@ -128,7 +128,7 @@ async fn see(request: Request<Incoming>) -> Seen {
     let body = body
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     Seen {
         method: parts.method,
