@@ -21,6 +21,13 @@ pub(crate) struct Args {
 /// Prints the script.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::Cli::command(), "zephyr", &mut script);
-    std::io::stdout().write_all(&script).context("writing the script")
+    clap_complete::generate(
+        args.shell,
+        &mut crate::Cli::command(),
+        "zephyr",
+        &mut script,
+    );
+    std::io::stdout()
+        .write_all(&script)
+        .context("writing the script")
 }

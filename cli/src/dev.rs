@@ -56,7 +56,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 async fn serve(args: Args, ports: Ports) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut signals = Signals::catch()?;
-    let folder = args.options.data.clone().unwrap_or_else(|| ".zephyr".into());
+    let folder = args
+        .options
+        .data
+        .clone()
+        .unwrap_or_else(|| ".zephyr".into());
     let data = DataFolder::open(&folder)?;
 
     let mut stack = Stack::default();
@@ -70,8 +74,13 @@ async fn serve(args: Args, ports: Ports) -> anyhow::Result<()> {
     let outcome = match outcome {
         Ok(Some(running)) => {
             banner::show(&running, start.elapsed());
-            let signal = signals.next().await;
-            banner::line(&format!("{signal}: stopping; once more to not wait for open requests"));
+            let signal = tokio::select! {
+                signal = signals.next() => signal,
+                never = stack.supervise() => match never {},
+            };
+            banner::line(&format!(
+                "{signal}: stopping; once more to not wait for open requests"
+            ));
             Ok(())
         }
         Ok(None) => Ok(()),

@@ -12,7 +12,12 @@ use crate::signals::Signals;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The node's configuration; the repository's zephyr.toml explains every key
-    #[arg(long, value_name = "FILE", env = "ZEPHYR_CONFIG", default_value = "zephyr.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ZEPHYR_CONFIG",
+        default_value = "zephyr.toml"
+    )]
     config: PathBuf,
 
     /// Read the configuration, say whether it is right, and start nothing
@@ -39,15 +44,17 @@ impl Components {
             return Ok(folder.clone());
         }
         let program = std::env::current_exe().context("where this program is")?;
-        let above = program.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        let above = program
+            .parent()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new("."));
         Ok(above.join("components"))
     }
 }
 
 /// Reads the configuration, and runs a node unless only a check was asked for.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let config =
-        Config::load(&args.config, &args.components.folder()?).map_err(exit::usage)?;
+    let config = Config::load(&args.config, &args.components.folder()?).map_err(exit::usage)?;
     require_components(&config)?;
     if args.check {
         return report(&args.config, &config);
@@ -58,7 +65,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn serve(config: Config, secrets: Secrets) -> anyhow::Result<()> {
     let mut signals = Signals::catch()?;
-    let node = Node::start(config, secrets).await.context("the edge node could not start")?;
+    let node = Node::start(config, secrets)
+        .await
+        .context("the edge node could not start")?;
     tracing::info!(edge.http = %node.http_addr(), "Edge node listens on {}", node.http_addr());
 
     let signal = signals.next().await;
@@ -95,7 +104,10 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
             ))),
         },
     };
-    let token = config.control.as_ref().and_then(|control| control.token_env.as_ref());
+    let token = config
+        .control
+        .as_ref()
+        .and_then(|control| control.token_env.as_ref());
     Ok(Secrets {
         control_token: variable("control.token_env", token)?,
         redis_url: variable("kv.redis_url_env", config.kv.redis_url_env.as_ref())?,

@@ -24,10 +24,17 @@ pub(crate) fn usage(problem: impl fmt::Display) -> anyhow::Error {
 /// Prints an error and says the exit code that goes with it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let is_usage = error.chain().any(|cause| cause.is::<Usage>());
-    let causes: Vec<String> =
-        error.chain().filter(|cause| !cause.is::<Usage>()).map(ToString::to_string).collect();
+    let causes: Vec<String> = error
+        .chain()
+        .filter(|cause| !cause.is::<Usage>())
+        .map(ToString::to_string)
+        .collect();
     let _ = writeln!(std::io::stderr().lock(), "error: {}", causes.join(": "));
-    if is_usage { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if is_usage {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(test)]
@@ -37,7 +44,13 @@ mod tests {
     #[test]
     fn the_exit_code_tells_usage_from_failure() {
         let code = |error| format!("{:?}", report(&error));
-        assert_eq!(code(anyhow::anyhow!("broken")), format!("{:?}", ExitCode::FAILURE));
-        assert_eq!(code(usage("port 0").context("edge")), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(
+            code(anyhow::anyhow!("broken")),
+            format!("{:?}", ExitCode::FAILURE)
+        );
+        assert_eq!(
+            code(usage("port 0").context("edge")),
+            format!("{:?}", ExitCode::from(2))
+        );
     }
 }

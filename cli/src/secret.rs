@@ -31,7 +31,10 @@ fn make(file: &Path) -> anyhow::Result<SecretString> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
-    let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let text = bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
 
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -69,7 +72,10 @@ mod tests {
         let first = kept(&file).unwrap();
         assert_eq!(first.expose_secret().len(), 48);
         assert_eq!(first.expose_secret(), kept(&file).unwrap().expose_secret());
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
 
         let other = kept(&folder.path().join("other")).unwrap();
         assert_ne!(first.expose_secret(), other.expose_secret());

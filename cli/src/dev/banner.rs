@@ -45,17 +45,25 @@ pub(crate) async fn step<T>(
     line(name);
     let start = Instant::now();
     let outcome = work.await?;
-    line(&format!("{name}: done in {:.1} s", start.elapsed().as_secs_f64()));
+    line(&format!(
+        "{name}: done in {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
     Ok(outcome)
 }
 
 /// Prints what is where.
 pub(crate) fn show(running: &Running, took: Duration) {
-    let _ = std::io::stderr().lock().write_all(text(running, took).as_bytes());
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(text(running, took).as_bytes());
 }
 
 fn text(running: &Running, took: Duration) -> String {
-    let mut lines = vec![String::new(), format!("Zephyr is up after {:.1} s.", took.as_secs_f64())];
+    let mut lines = vec![
+        String::new(),
+        format!("Zephyr is up after {:.1} s.", took.as_secs_f64()),
+    ];
     lines.push(String::new());
     for (index, edge) in running.edges.iter().enumerate() {
         let name = format!("edge {}", index + 1);
@@ -65,19 +73,35 @@ fn text(running: &Running, took: Duration) -> String {
         lines.push(format!("  {name:<12}http://{}{admin}", edge.http));
     }
     let origin = running.origin;
-    lines.push(format!("  {:<12}http://{origin}   API documents: http://{origin}/docs", "origin"));
+    lines.push(format!(
+        "  {:<12}http://{origin}   API documents: http://{origin}/docs",
+        "origin"
+    ));
     lines.push(format!("  {:<12}{}", "database", running.database));
     lines.push(format!("  {:<12}{}", "data", running.data.display()));
-    lines.push(format!("  {:<12}{}", "admin token", running.admin_token.expose_secret()));
+    lines.push(format!(
+        "  {:<12}{}",
+        "admin token",
+        running.admin_token.expose_secret()
+    ));
     if let Some(demo) = &running.demo {
-        lines.push(format!("  {:<12}{} with password {}", "demo user", demo.email, demo.password));
+        lines.push(format!(
+            "  {:<12}{} with password {}",
+            "demo user", demo.email, demo.password
+        ));
     }
     if let Some(edge) = running.edges.first() {
         lines.push(String::new());
         lines.push("Try, twice (a miss, then a hit), without a token, and as an operator:".into());
         lines.push(String::new());
-        lines.push(format!("  curl -i 'http://{}/api/listings?q=bike'", edge.http));
-        lines.push(format!("  curl -i -X POST http://{}/api/listings", edge.http));
+        lines.push(format!(
+            "  curl -i 'http://{}/api/listings?q=bike'",
+            edge.http
+        ));
+        lines.push(format!(
+            "  curl -i -X POST http://{}/api/listings",
+            edge.http
+        ));
         lines.push(format!(
             "  curl -H 'Authorization: Bearer {}' http://{origin}/admin/api/nodes",
             running.admin_token.expose_secret()
@@ -102,12 +126,18 @@ mod tests {
                     http: ([127, 0, 0, 1], 8080).into(),
                     admin: Some(([127, 0, 0, 1], 9080).into()),
                 },
-                EdgeAddrs { http: ([127, 0, 0, 1], 8082).into(), admin: None },
+                EdgeAddrs {
+                    http: ([127, 0, 0, 1], 8082).into(),
+                    admin: None,
+                },
             ],
             data: "/work/.zephyr".into(),
             database: "private, in the data folder".into(),
             admin_token: "s3cret".to_owned().into(),
-            demo: Some(Demo { email: "demo@example.com".into(), password: "demo-pass".into() }),
+            demo: Some(Demo {
+                email: "demo@example.com".into(),
+                password: "demo-pass".into(),
+            }),
         };
         let text = text(&running, Duration::from_millis(1234));
         for part in [

@@ -18,18 +18,22 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Creates the folder on the first start, readable by us alone.
+    /// Creates the folder on the first start. Nobody else can list it, but PostgreSQL, which never
+    /// runs as root, can reach its own folder in it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<DataFolder> {
         let shown = path.display();
         fs::DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(0o711)
             .create(path)
             .with_context(|| format!("creating the data folder {shown}"))?;
-        let path = path.canonicalize().with_context(|| format!("the data folder {shown}"))?;
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("the data folder {shown}"))?;
 
         let lock = path.join("lock");
-        let lock = fs::File::create(&lock).with_context(|| format!("writing {}", lock.display()))?;
+        let lock =
+            fs::File::create(&lock).with_context(|| format!("writing {}", lock.display()))?;
         match lock.try_lock() {
             Ok(()) => Ok(DataFolder { path, _lock: lock }),
             Err(fs::TryLockError::WouldBlock) => Err(exit::usage(format!(
@@ -71,10 +75,13 @@ mod tests {
         let path = above.path().join("a/b");
         let first = DataFolder::open(&path).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(mode & 0o777, 0o711);
 
         let error = DataFolder::open(&path).unwrap_err();
-        assert!(error.to_string().starts_with("another `zephyr dev` uses"), "{error}");
+        assert!(
+            error.to_string().starts_with("another `zephyr dev` uses"),
+            "{error}"
+        );
         drop(first);
         DataFolder::open(&path).unwrap();
     }

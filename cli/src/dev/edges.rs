@@ -39,16 +39,23 @@ impl Template {
                 .map_err(|error| exit::usage(format!("{}: {error}", path.display())))?,
             None => BUILT_IN.to_owned(),
         };
-        let base_dir = path.and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
+        let base_dir = path
+            .and_then(Path::parent)
+            .filter(|parent| !parent.as_os_str().is_empty());
         let options = ParseOptions {
-            file: path.map_or_else(|| "built-in zephyr.toml".into(), |p| p.display().to_string()),
+            file: path.map_or_else(
+                || "built-in zephyr.toml".into(),
+                |p| p.display().to_string(),
+            ),
             base_dir: base_dir.unwrap_or(Path::new(".")).to_owned(),
             components_dir,
         };
         // Errors are found here, where lines and columns are those of the file.
         let config = Config::parse(&text, &options).map_err(exit::usage)?;
         crate::edge::require_components(&config)?;
-        let table = text.parse().context("reading the configuration once more")?;
+        let table = text
+            .parse()
+            .context("reading the configuration once more")?;
         Ok(Template { table, options })
     }
 
@@ -56,10 +63,26 @@ impl Template {
     pub(crate) fn of(&self, node: &Identity) -> anyhow::Result<Config> {
         let mut table = self.table.clone();
         let origin = format!("http://{}", node.origin);
-        set(&mut table, &["node", "name"], format!("edge-{}", node.number));
-        set(&mut table, &["node", "data_dir"], node.data_dir.display().to_string());
-        set(&mut table, &["listen", "http"], format!("127.0.0.1:{}", node.ports.http));
-        set(&mut table, &["listen", "admin"], format!("127.0.0.1:{}", node.ports.admin));
+        set(
+            &mut table,
+            &["node", "name"],
+            format!("edge-{}", node.number),
+        );
+        set(
+            &mut table,
+            &["node", "data_dir"],
+            node.data_dir.display().to_string(),
+        );
+        set(
+            &mut table,
+            &["listen", "http"],
+            format!("127.0.0.1:{}", node.ports.http),
+        );
+        set(
+            &mut table,
+            &["listen", "admin"],
+            format!("127.0.0.1:{}", node.ports.admin),
+        );
         set(&mut table, &["control", "url"], origin.clone());
         let upstreams = table.get("upstreams").and_then(Value::as_table);
         if upstreams.is_some_and(|upstreams| upstreams.contains_key("origin")) {
@@ -76,7 +99,9 @@ fn set(table: &mut Table, path: &[&str], value: String) {
     if let [key] = path {
         table.insert((*key).to_owned(), Value::String(value));
     } else if let [first, rest @ ..] = path {
-        let inner = table.entry(*first).or_insert_with(|| Value::Table(Table::new()));
+        let inner = table
+            .entry(*first)
+            .or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(inner) = inner {
             set(inner, rest, value);
         }
@@ -99,7 +124,10 @@ mod tests {
     fn identity(number: usize) -> Identity {
         Identity {
             number,
-            ports: EdgePorts { http: 8082, admin: 9082 },
+            ports: EdgePorts {
+                http: 8082,
+                admin: 9082,
+            },
             origin: ([127, 0, 0, 1], 7000).into(),
             data_dir: "/data/edge-2".into(),
         }
@@ -128,7 +156,12 @@ mod tests {
     #[test]
     fn a_missing_component_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Template::read(None, folder.path().join("none")).unwrap_err().to_string();
-        assert!(error.contains("there is no file") && error.contains(".wasm"), "{error}");
+        let error = Template::read(None, folder.path().join("none"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("there is no file") && error.contains(".wasm"),
+            "{error}"
+        );
     }
 }

@@ -65,7 +65,7 @@ impl Control {
     /// # Errors
     ///
     /// The database is away.
-    pub async fn purge(&self, purge: &Purge) -> Result<Receipt, ApiError> {
+    pub(crate) async fn purge(&self, purge: &Purge) -> Result<Receipt, ApiError> {
         let payload = serde_json::to_value(purge).map_err(ApiError::internal)?;
         let mut tx = self.db.begin().await?;
         let seq = store::append(&mut tx, "purge", &payload).await?;

@@ -8,7 +8,7 @@ use zephyr_origin_core::{ApiError, FieldErrors};
 /// What to drop from the caches. Exactly one of the three.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PurgeParams {
+pub(crate) struct PurgeParams {
     /// Surrogate keys, 1 to 256; each 1 to 256 visible ASCII characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["listings"]))]
@@ -37,7 +37,7 @@ impl PurgeParams {
     /// # Errors
     ///
     /// 422 that names what is wrong.
-    pub fn checked(self) -> Result<Purge, ApiError> {
+    pub(crate) fn checked(self) -> Result<Purge, ApiError> {
         let mut errors = FieldErrors::default();
         let purge = match (self.keys, self.url, self.all) {
             (Some(keys), None, None) => {
@@ -79,7 +79,7 @@ fn is_key(key: &str) -> bool {
 
 /// Answer to a purge.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub struct Receipt {
+pub(crate) struct Receipt {
     /// Its number in the change log. A node whose `seq` has reached it has done it.
     pub seq: i64,
 }
@@ -184,7 +184,7 @@ pub(crate) fn is_node(name: &str) -> bool {
 
 /// A node as operators see it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct NodeView {
+pub(crate) struct NodeView {
     /// Its last heartbeat.
     #[serde(flatten)]
     pub heartbeat: Heartbeat,
@@ -203,7 +203,7 @@ pub struct NodeView {
 
 /// A route, and the nodes on which it is in force in this form.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct RouteInForce {
+pub(crate) struct RouteInForce {
     /// What it is.
     #[serde(flatten)]
     pub route: RouteView,
@@ -213,7 +213,7 @@ pub struct RouteInForce {
 
 /// A component, and the nodes on which it is in force in this form.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ComponentInForce {
+pub(crate) struct ComponentInForce {
     /// What it is.
     #[serde(flatten)]
     pub component: ComponentView,
@@ -223,7 +223,7 @@ pub struct ComponentInForce {
 
 /// How the origin fares.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Health {
+pub(crate) struct Health {
     /// `ok`, or `degraded` when a node is lost or events wait for more than a minute.
     #[schema(value_type = String, example = "ok")]
     pub status: &'static str,
@@ -241,7 +241,7 @@ pub struct Health {
 
 /// An outbox.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct OutboxView {
+pub(crate) struct OutboxView {
     /// Whose.
     #[schema(value_type = String)]
     pub service: &'static str,
