@@ -23,7 +23,7 @@ pub(crate) fn usage(problem: impl fmt::Display) -> anyhow::Error {
 
 /// Prints an error and says the exit code that goes with it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    let is_usage = error.chain().any(|cause| cause.is::<Usage>());
+    let is_usage = error.chain().any(<dyn std::error::Error>::is::<Usage>);
     let causes: Vec<String> = error
         .chain()
         .filter(|cause| !cause.is::<Usage>())
