@@ -372,6 +372,21 @@ fn mistakes_are_named() {
     }
 }
 
+#[test]
+fn the_shipped_configuration_is_taken() {
+    let node: Value = toml::from_str(include_str!("../../../zephyr.toml")).unwrap();
+    let routes = node["routes"].as_array().unwrap();
+    let stages = routes
+        .iter()
+        .flat_map(|route| route["stages"].as_array().into_iter().flatten());
+    let mut found = 0;
+    for stage in stages.filter(|stage| stage["filter"] == "cache") {
+        Cache::configure(&stage["config"].to_string()).unwrap();
+        found += 1;
+    }
+    assert!(found > 0);
+}
+
 proptest! {
     /// Cleaning twice is cleaning once, nothing that is kept is changed, nothing panics.
     #[test]

@@ -419,6 +419,21 @@ fn mistakes_are_named() {
     }
 }
 
+#[test]
+fn the_shipped_configuration_is_taken() {
+    let node: Value = toml::from_str(include_str!("../../../zephyr.toml")).unwrap();
+    let routes = node["routes"].as_array().unwrap();
+    let stages = routes
+        .iter()
+        .flat_map(|route| route["stages"].as_array().into_iter().flatten());
+    let mut found = 0;
+    for stage in stages.filter(|stage| stage["filter"] == "ratelimit") {
+        RateLimit::configure(&stage["config"].to_string()).unwrap();
+        found += 1;
+    }
+    assert!(found > 0);
+}
+
 proptest! {
     /// Whatever a client sends: no two different values share a counter, no key is too long for the
     /// limiter, nothing panics.

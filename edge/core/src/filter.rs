@@ -107,3 +107,75 @@ impl From<serde_json::Error> for ConfigError {
         Self(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestExchange, TestHost, run};
+
+    /// As in `docs/filters.md`.
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        value: String,
+    }
+
+    #[derive(Debug)]
+    struct ServedBy(Config);
+
+    impl Filter for ServedBy {
+        fn configure(json: &str) -> Result<(Self, Phases), ConfigError> {
+            let config: Config = crate::config::read(json)?;
+            crate::field::check_value(&config.value)
+                .map_err(|error| ConfigError::new(format!("value: {error}")))?;
+            Ok((Self(config), Phases::REQUEST))
+        }
+
+        async fn on_request<X: Exchange, H: Host>(&self, x: &mut X, _host: &H) -> Verdict {
+            let _ = x.set_response_header("x-served-by", &self.0.value);
+            Verdict::Next
+        }
+    }
+
+    #[test]
+    fn every_answer_says_who_served_it() {
+        let (policy, phases) = ServedBy::configure(r#"{"value": "edge-1"}"#).unwrap();
+        assert_eq!(phases, Phases::REQUEST);
+        let mut x = TestExchange::get("/a?b=c").with_header("accept", "text/html");
+        assert_eq!(
+            run(policy.on_request(&mut x, &TestHost::new())),
+            Verdict::Next
+        );
+        assert_eq!(x.answer("x-served-by"), Some("edge-1"));
+        assert_eq!(x.calls(), ["set-response-header"]);
+        let error = ServedBy::configure(r#"{"value": "a\nb"}"#).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "value: the field value holds a control character"
+        );
+    }
+
+    #[test]
+    fn a_phase_that_is_not_written_goes_on() {
+        let (policy, _) = ServedBy::configure(r#"{"value": ""}"#).unwrap();
+        let mut x = TestExchange::get("/").with_response(200, &[]);
+        assert_eq!(
+            run(policy.on_upstream(&mut x, &TestHost::new())),
+            Verdict::Next
+        );
+        assert_eq!(
+            run(policy.on_response(&mut x, &TestHost::new())),
+            Verdict::Next
+        );
+        assert!(x.calls().is_empty());
+    }
+
+    #[test]
+    fn phases_add_up() {
+        let both = Phases::REQUEST.and(Phases::RESPONSE);
+        assert_eq!(
+            (both.request, both.upstream, both.response),
+            (true, false, true)
+        );
+    }
+}

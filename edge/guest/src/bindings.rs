@@ -1,5 +1,10 @@
 //! What wit-bindgen makes of `wit/filter.wit`.
-#![allow(missing_docs, clippy::all, clippy::allow_attributes, reason = "generated code")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes,
+    reason = "generated code"
+)]
 
 wit_bindgen::generate!({
     path: "../../wit",

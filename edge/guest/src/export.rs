@@ -36,7 +36,9 @@ impl<F: Filter> Slot<F> {
     /// What the policy says of the configuration.
     pub fn configure(&self, json: &str) -> Result<types::Phases, String> {
         let (policy, phases) = F::configure(json).map_err(|error| error.to_string())?;
-        self.0.set(policy).map_err(|_| "configured twice".to_owned())?;
+        self.0
+            .set(policy)
+            .map_err(|_| "configured twice".to_owned())?;
         let mut flags = types::Phases::empty();
         flags.set(types::Phases::REQUEST, phases.request);
         flags.set(types::Phases::UPSTREAM, phases.upstream);
@@ -46,21 +48,32 @@ impl<F: Filter> Slot<F> {
 
     /// Calls the policy's `on_request`.
     pub fn on_request(&self, handle: &Handle) -> types::Verdict {
-        verdict(ready(self.policy().on_request(&mut GuestExchange(handle), &NodeHost)))
+        verdict(ready(
+            self.policy()
+                .on_request(&mut GuestExchange(handle), &NodeHost),
+        ))
     }
 
     /// Calls the policy's `on_upstream`.
     pub fn on_upstream(&self, handle: &Handle) -> types::Verdict {
-        verdict(ready(self.policy().on_upstream(&mut GuestExchange(handle), &NodeHost)))
+        verdict(ready(
+            self.policy()
+                .on_upstream(&mut GuestExchange(handle), &NodeHost),
+        ))
     }
 
     /// Calls the policy's `on_response`.
     pub fn on_response(&self, handle: &Handle) -> types::Verdict {
-        verdict(ready(self.policy().on_response(&mut GuestExchange(handle), &NodeHost)))
+        verdict(ready(
+            self.policy()
+                .on_response(&mut GuestExchange(handle), &NodeHost),
+        ))
     }
 
     fn policy(&self) -> &F {
-        self.0.get().expect("the node configures an instance before it calls it")
+        self.0
+            .get()
+            .expect("the node configures an instance before it calls it")
     }
 }
 
@@ -107,7 +120,7 @@ macro_rules! export_filter {
                 }
             }
 
-            $crate::bindings::__export_filter_world!(Component with_types_in $crate::bindings);
+    $crate::bindings::__export_filter_world!(Component with_types_in $crate::bindings);
         };
     };
 }

@@ -18,7 +18,9 @@ fn millis(duration: Duration) -> u64 {
 impl Clock for NodeHost {
     fn now(&self) -> Duration {
         // `wasi:clocks`, which std imports.
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a configuration may say.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zephyr_component_auth::Auth;
 use zephyr_edge_core::Filter;
 
@@ -108,12 +108,15 @@ fn mistakes_are_named() {
 
 #[test]
 fn the_shipped_configuration_is_taken() {
-    let config = json!({
-        "issuer": "zephyr",
-        "audience": "zephyr",
-        "jwks_kv": "site/jwks",
-        "public": [{ "methods": ["GET", "HEAD", "OPTIONS"] }],
-        "scopes": [{ "methods": ["POST", "PATCH", "PUT", "DELETE"], "scopes": ["listings:write"] }],
-    });
-    assert!(Auth::configure(&config.to_string()).is_ok());
+    let node: Value = toml::from_str(include_str!("../../../../zephyr.toml")).unwrap();
+    let routes = node["routes"].as_array().unwrap();
+    let stages = routes
+        .iter()
+        .flat_map(|route| route["stages"].as_array().into_iter().flatten());
+    let mut found = 0;
+    for stage in stages.filter(|stage| stage["filter"] == "auth") {
+        Auth::configure(&stage["config"].to_string()).unwrap();
+        found += 1;
+    }
+    assert!(found > 0);
 }
