@@ -34,7 +34,7 @@ use crate::exchange::Exchange;
 const WORLD: &str = "zephyr:edge/filter@0.1.0";
 
 /// Time for an instance to be made and configured: more than a call's, because it happens once.
-const START: Duration = Duration::from_secs(1);
+const START: Duration = Duration::from_secs(2);
 
 /// What filters link against.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<FilterState>> {
@@ -109,7 +109,7 @@ impl FilterComponent {
     }
 
     /// A stage with this configuration. Makes an instance, so that the filter can refuse it; takes
-    /// up to a second, so it is not for a worker.
+    /// up to two seconds, so it is not for a worker.
     ///
     /// # Errors
     ///

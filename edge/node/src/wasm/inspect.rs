@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
 
 use super::LoadError;
 
@@ -101,11 +102,12 @@ pub(super) fn check_imports(
     engine: &Engine,
     kind: Kind,
 ) -> Result<(), LoadError> {
+    // Types carry no capability; a world's own `use` imports them by their bare names.
+    let is_type =
+        |item: &ComponentItem| matches!(item, ComponentItem::Type(_) | ComponentItem::Resource(_));
     let component = component.component_type();
-    match component
-        .imports(engine)
-        .find(|(import, _)| !kind.allows(import))
-    {
+    let mut imports = component.imports(engine);
+    match imports.find(|(import, item)| !is_type(&item.ty) && !kind.allows(import)) {
         None => Ok(()),
         Some((import, _)) => Err(LoadError::Import {
             name: name.to_owned(),

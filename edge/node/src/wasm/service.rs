@@ -9,7 +9,7 @@ mod outgoing;
 mod state;
 
 use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use http::uri::{Authority, Scheme, Uri};
@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{Error, p2, p3};
 
 use self::answer::AnswerBody;
 use self::handler::{Blueprint, GRACE, START, Workers};
-use self::state::{Flight, ServiceState};
+use self::state::{Flight, ServiceState, Ticket, Worker};
 use super::engine::Engines;
 use super::filter::thread_index;
 use super::{Counters, Limits, LoadError, Outbound, StageError};
@@ -142,69 +142,65 @@ impl ServiceComponent {
         &self,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, StageError> {
-        let counters = self.counters();
-        counters.calls.fetch_add(1, Relaxed);
-        let answer = self.answer(request).await;
-        if let Err(error) = &answer {
-            counters.count(error);
-        }
-        answer
-    }
-
-    async fn answer(
-        &self,
-        request: http::Request<Body>,
-    ) -> Result<http::Response<Body>, StageError> {
-        let deadline = self.blueprint.limits.deadline;
+        self.counters().calls.fetch_add(1, Relaxed);
         let slot = &self.slots[thread_index() % SLOTS];
-        let permit = self.permit(slot).await.ok_or(StageError::Saturated)?;
+        let Some(turn) = self.turn(slot).await else {
+            return Err(self.failed(None, StageError::Saturated));
+        };
         let handler = slot
             .handler
             .get_or_init(|| ProxyHandler::new(Workers(Arc::clone(&self.blueprint))));
 
-        let flight = Flight::default();
+        let flight = Flight::new(turn);
         let request = absolute(request).map(|body| body.map_err(incoming).boxed_unsync());
         let answer = handler.handle(flight.ticket(), request);
         // The instance has deadlines of its own; this one is for what they do not reach.
+        let deadline = self.blueprint.limits.deadline;
         let answer = timeout(START + deadline + GRACE * 2, answer).await;
         let worker = flight.worker();
-        let doom = || {
-            if let Some(worker) = &worker {
-                worker.doom();
-            }
-        };
         match answer {
             Ok(Ok(response)) => {
                 if let Some(worker) = &worker {
                     worker.expect_head_by(None);
                 }
-                Ok(response.map(|body| Body::stream(AnswerBody::new(body, flight, permit))))
-            }
-            Err(_) => {
-                doom();
-                Err(StageError::Deadline(deadline))
-            }
-            Ok(Err(error)) if error.is::<ExpirationError>() => {
-                doom();
-                Err(StageError::Deadline(deadline))
+                Ok(response.map(|body| Body::stream(AnswerBody::new(body, flight))))
             }
             Ok(Err(error)) => {
                 if let Some(code) = error_code(&error) {
-                    return Err(StageError::Service(code));
+                    // An answer of a kind: the instance is as good as before.
+                    if let Some(worker) = &worker {
+                        worker.expect_head_by(None);
+                    }
+                    return Err(self.failed(None, StageError::Service(code)));
                 }
-                if let Some(error) = error.downcast_ref::<InstantiationError<state::Ticket>>() {
-                    return Err(not_instantiated(&error.error));
-                }
-                doom();
-                Err(match &worker {
-                    Some(worker) => worker.failure(deadline, &error),
-                    None => StageError::Trap(error.root_cause().to_string()),
-                })
+                let failure = if error.is::<ExpirationError>() {
+                    StageError::Deadline(deadline)
+                } else if let Some(error) = error.downcast_ref::<InstantiationError<Ticket>>() {
+                    not_instantiated(&error.error)
+                } else if let Some(worker) = &worker {
+                    worker.failure(deadline, &error)
+                } else {
+                    StageError::Trap(error.root_cause().to_string())
+                };
+                Err(self.failed(worker.as_deref(), failure))
             }
+            Err(_) => Err(self.failed(worker.as_deref(), StageError::Deadline(deadline))),
         }
     }
 
-    async fn permit(&self, slot: &Slot) -> Option<OwnedSemaphorePermit> {
+    /// Counts a failure, once, and gets rid of the instance that it happened in.
+    fn failed(&self, worker: Option<&Worker>, failure: StageError) -> StageError {
+        let counted = worker.is_some_and(|worker| worker.counted.swap(true, AcqRel));
+        if !counted {
+            self.counters().count(&failure);
+        }
+        if let Some(worker) = worker {
+            worker.doom();
+        }
+        failure
+    }
+
+    async fn turn(&self, slot: &Slot) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&slot.permits).try_acquire_owned() {
             return Some(permit);
         }

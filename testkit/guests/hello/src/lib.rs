@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `/echo` | the request's body, streamed |
 //! | `/fetch/{authority}/{path}` | what a GET of that gives: status and body, or the error's name |
-//! | `/trap`, `/spin`, `/grow`, `/wait` | none: traps, loops, takes all memory, never answers |
+//! | `/trap`, `/spin`, `/grow`, `/wait` | none: traps, loops, takes all memory, waits for an hour |
 //! | `/late-trap` | a head and some bytes, then a trap |
 //! | `/environment` | how many environment variables, arguments and open folders there are |
 //! | anything else | `hello` |

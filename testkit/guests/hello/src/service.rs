@@ -2,16 +2,13 @@
 
 use std::hint::black_box;
 
+use wasip3::clocks::monotonic_clock;
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response, Scheme};
 use wasip3::{wit_future, wit_stream};
 use wit_bindgen::StreamReader;
 
-#[expect(unsafe_code, clippy::wildcard_imports, reason = "generated exports")]
-mod export {
-    use super::*;
-    wasip3::http::service::export!(Hello);
-}
+wasip3::http::service::export!(Hello);
 
 struct Hello;
 
@@ -34,7 +31,10 @@ impl wasip3::exports::http::handler::Guest for Hello {
                     hoard.push(black_box(vec![1; 1 << 20]));
                 }
             }
-            "/wait" => std::future::pending().await,
+            "/wait" => {
+                monotonic_clock::wait_for(3_600_000_000_000).await;
+                text(200, "waited")
+            }
             "/late-trap" => late_trap(),
             "/environment" => text(200, environment()),
             fetch if fetch.starts_with("/fetch/") => match fetch_upstream(&fetch[7..]).await {

@@ -52,6 +52,8 @@ pub enum Deed {
     Cache,
     /// Uses keys and values, those of the site too.
     Kv,
+    /// Reads one key.
+    KvOnce,
     /// Counts against a limit of two.
     Limit,
     /// Verifies a signature given in request fields.
@@ -96,6 +98,10 @@ impl Deed {
             Self::Mirror => mirror(exchange),
             Self::Cache => cache(exchange),
             Self::Kv => kv(exchange, host).await,
+            Self::KvOnce => {
+                let value = host.get("one").await;
+                report(exchange, &format!("{value:?}"));
+            }
             Self::Limit => limit(exchange, host).await,
             Self::Verify => verify(exchange, host).await,
             Self::Nothing | Self::RefuseConfig | Self::TrapInConfig | Self::LoopInConfig => {}

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use wasmtime_wasi_http::WasiBody;
 
@@ -22,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct AnswerBody {
     inner: WasiBody,
     worker: Option<Arc<Worker>>,
-    held: Option<(Flight, OwnedSemaphorePermit)>,
+    flight: Option<Flight>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -36,17 +35,17 @@ enum Broken {
 }
 
 impl AnswerBody {
-    pub(super) fn new(inner: WasiBody, flight: Flight, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(inner: WasiBody, flight: Flight) -> Self {
         Self {
             inner,
             worker: flight.worker(),
-            held: Some((flight, permit)),
+            flight: Some(flight),
             pause: None,
         }
     }
 
     fn done(&mut self) {
-        self.held = None;
+        self.flight = None;
         self.pause = None;
     }
 }
@@ -59,7 +58,7 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.held.is_none() {
+        if self.flight.is_none() {
             return Poll::Ready(None);
         }
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
@@ -86,7 +85,7 @@ impl Body for AnswerBody {
             }
             None => {
                 // A stream that ends because its instance did looks like one that is complete.
-                let ended = self.worker.as_ref().is_some_and(|w| w.doomed.load(Acquire));
+                let ended = self.worker.as_ref().is_some_and(|w| w.failed.load(Acquire));
                 self.done();
                 Poll::Ready(ended.then(|| Err(Broken::Ended.into())))
             }
@@ -94,7 +93,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_none() || self.inner.is_end_stream()
+        self.flight.is_none() || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

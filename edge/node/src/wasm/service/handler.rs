@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use crate::wasm::engine::Engines;
 use crate::wasm::{Counters, Limits, Outbound};
 
 /// Time for an instance to be made.
-pub(super) const START: Duration = Duration::from_secs(1);
+pub(super) const START: Duration = Duration::from_secs(2);
 /// An instance that has nothing to do for this long goes away.
 const IDLE: Duration = Duration::from_secs(30);
 /// What a guest gets past its deadline before its instance is dropped from outside, where it
@@ -126,19 +126,24 @@ impl WorkerState for Lifecycle {
     fn drop(&self, store: Store<ServiceState>, result: wasmtime::Result<()>) {
         drop(store);
         self.counters.live_instances.fetch_sub(1, Relaxed);
-        let Err(error) = result else { return };
+        let Err(error) = result else {
+            self.worker.ended(None);
+            return;
+        };
         let component = &*self.name;
         tracing::debug!(component, "Instance ended: {error:?}");
-        // Before the head of an answer the caller is told, and counts.
-        if !self.worker.waits_for_head() && !self.worker.doomed.load(Acquire) {
+        self.worker.ended(Some(error.root_cause().to_string()));
+        if !self.worker.counted.swap(true, AcqRel) {
             let failure = self.worker.failure(self.limits.deadline, &error);
-            tracing::warn!(
-                component,
-                "An answer of service {component} broke off: it {failure}"
-            );
             self.counters.count(&failure);
+            if !self.worker.waits_for_head() {
+                // Before the head the caller is told. Now there is only the body to break off.
+                tracing::warn!(
+                    component,
+                    "An answer of {component} broke off: it {failure}"
+                );
+            }
         }
-        self.worker.doomed.store(true, Release);
     }
 }
 
@@ -175,6 +180,11 @@ impl WorkerExpiration for Expiration {
         start: Instant,
     ) -> Poll<()> {
         self.worker.waker.register(cx.waker());
+        // This is polled after the instance was asked whether it takes another request, so one that
+        // is not busy now has said yes, or never will again.
+        if self.worker.busy.load(Acquire) == 0 {
+            self.worker.is_free();
+        }
         let Some(due) = self.due(status, start) else {
             return Poll::Pending;
         };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -141,18 +142,27 @@ pub(super) struct Worker {
     pub(super) timed_out: AtomicBool,
     /// Not to be used again.
     pub(super) doomed: AtomicBool,
+    /// Gone before its time.
+    pub(super) failed: AtomicBool,
+    /// Whether its failure was counted: by the caller or by the instance's end, whichever is first.
+    pub(super) counted: AtomicBool,
     pub(super) memory: MemoryLimit,
     /// Wakes the task that runs the instance.
     pub(super) waker: AtomicWaker,
-    times: Mutex<Times>,
+    life: Mutex<Life>,
 }
 
 #[derive(Debug)]
-struct Times {
+struct Life {
     /// When the head of an answer is due; none when there is one, or no request.
     head_by: Option<Instant>,
     /// When the last answer was done.
     quiet_since: Instant,
+    /// The turn of the last request, kept until the instance can take the next one, so that there
+    /// are never more instances than turns.
+    turn: Option<OwnedSemaphorePermit>,
+    /// Set when the instance is gone: why, if not by itself.
+    ended: Option<Option<String>>,
 }
 
 impl Worker {
@@ -162,29 +172,50 @@ impl Worker {
             busy: AtomicUsize::new(0),
             timed_out: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
             memory: MemoryLimit::new(memory),
             waker: AtomicWaker::new(),
-            times: Mutex::new(Times {
+            life: Mutex::new(Life {
                 head_by: Some(now + start),
                 quiet_since: now,
+                turn: None,
+                ended: None,
             }),
         }
     }
 
     pub(super) fn expect_head_by(&self, by: Option<Instant>) {
-        self.times.lock().head_by = by;
+        self.life.lock().head_by = by;
     }
 
     pub(super) fn waits_for_head(&self) -> bool {
-        self.times.lock().head_by.is_some()
+        self.life.lock().head_by.is_some()
     }
 
     pub(super) fn quiet_since(&self) -> Instant {
-        self.times.lock().quiet_since
+        self.life.lock().quiet_since
     }
 
     fn overdue(&self, now: Instant) -> bool {
-        self.times.lock().head_by.is_some_and(|by| by <= now)
+        self.life.lock().head_by.is_some_and(|by| by <= now)
+    }
+
+    /// The instance can take the next request, if it takes any more.
+    pub(super) fn is_free(&self) {
+        let turn = self.life.lock().turn.take();
+        drop(turn);
+    }
+
+    /// The instance is gone, by itself or for this reason.
+    pub(super) fn ended(&self, why: Option<String>) {
+        self.doomed.store(true, Release);
+        self.failed.store(why.is_some(), Release);
+        let mut life = self.life.lock();
+        life.ended = Some(why);
+        let turn = life.turn.take();
+        drop(life);
+        drop(turn);
     }
 
     /// Takes no more requests and goes away.
@@ -200,7 +231,9 @@ impl Worker {
         } else if self.memory.denied() {
             StageError::OutOfMemory(self.memory.limit())
         } else {
-            StageError::Trap(error.root_cause().to_string())
+            // The handler itself does not know more than that there was a trap.
+            let ended = self.life.lock().ended.clone().flatten();
+            StageError::Trap(ended.unwrap_or_else(|| error.root_cause().to_string()))
         }
     }
 }
@@ -208,8 +241,11 @@ impl Worker {
 // === impl Flight ===
 
 /// One request on its way through an instance. Dropping it says that the answer is done with.
-#[derive(Debug, Default)]
-pub(super) struct Flight(Arc<Mutex<FlightState>>);
+#[derive(Debug)]
+pub(super) struct Flight {
+    state: Arc<Mutex<FlightState>>,
+    turn: Option<OwnedSemaphorePermit>,
+}
 
 /// The instance's end of a flight.
 #[derive(Clone, Debug)]
@@ -222,22 +258,35 @@ struct FlightState {
 }
 
 impl Flight {
+    pub(super) fn new(turn: OwnedSemaphorePermit) -> Self {
+        Self {
+            state: Arc::default(),
+            turn: Some(turn),
+        }
+    }
+
     pub(super) fn ticket(&self) -> Ticket {
-        Ticket(Arc::clone(&self.0))
+        Ticket(Arc::clone(&self.state))
     }
 
     pub(super) fn worker(&self) -> Option<Arc<Worker>> {
-        self.0.lock().worker.clone()
+        self.state.lock().worker.clone()
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.landed = true;
         if let Some(worker) = state.worker.take() {
+            {
+                let mut life = worker.life.lock();
+                life.quiet_since = Instant::now();
+                if life.ended.is_none() {
+                    life.turn = self.turn.take();
+                }
+            }
             worker.busy.fetch_sub(1, AcqRel);
-            worker.times.lock().quiet_since = Instant::now();
             // It may take the next request now.
             worker.waker.wake();
         }
