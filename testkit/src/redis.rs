@@ -80,6 +80,8 @@ async fn install() -> anyhow::Result<()> {
     eprintln!("with-services: no redis-server on this machine; installing Debian's package");
     for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "redis-server"]] {
         let status = Command::new("apt-get")
+            // Another of our processes may be at the same: wait for it.
+            .args(["-o", "DPkg::Lock::Timeout=300"])
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("RUNLEVEL", "1")
