@@ -12,9 +12,15 @@
 //! * a segment `.` or `..`, encoded or not, is matched by nothing: an upstream may resolve it
 //!   (see [`has_dot_segments`]).
 
+mod request;
+mod spelling;
+
 use std::fmt;
 
 use serde::Deserialize;
+
+pub use request::{Methods, RequestMatch};
+pub use spelling::{has_dot_segments, normal_form};
 
 /// A pattern for the path of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -164,7 +170,7 @@ impl PathPattern {
             };
             match segment {
                 Segment::Literal(literal) => {
-                    if !Normal::of(part).eq(literal.bytes()) {
+                    if !spelling::Normal::of(part).eq(literal.bytes()) {
                         return false;
                     }
                 }
@@ -227,173 +233,11 @@ impl<'p> Captures<'_, 'p> {
     }
 }
 
-/// Whether a path holds a segment `.` or `..`, also where dots, slashes or backslashes are encoded.
-/// Whoever forwards such a path does not know for which resource the upstream will take it.
-#[must_use]
-pub fn has_dot_segments(path: &str) -> bool {
-    const OTHER: u8 = 3;
-    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%')) {
-        return false;
-    }
-    let mut left = path.as_bytes();
-    // Dots that the segment consists of so far.
-    let mut dots = 0;
-    while let [first, rest @ ..] = left {
-        let (byte, rest) = match decoded(left) {
-            Some(byte) => (byte, &rest[2..]),
-            None => (*first, rest),
-        };
-        left = rest;
-        match byte {
-            b'/' | b'\\' if matches!(dots, 1 | 2) => return true,
-            b'/' | b'\\' => dots = 0,
-            b'.' if dots < OTHER => dots += 1,
-            _ => dots = OTHER,
-        }
-    }
-    matches!(dots, 1 | 2)
-}
-
-/// A part of a path in normal form: encoded unreserved characters decoded, hex digits in upper case.
-/// Two spellings of one segment are equal in it.
-#[must_use]
-pub fn normal_form(part: &str) -> String {
-    // Only visible ASCII comes out of it unless other bytes went in, and those pass unchanged.
-    String::from_utf8(Normal::of(part).collect()).unwrap_or_else(|_| part.to_owned())
-}
-
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// The byte that a percent-encoded triplet at the beginning stands for.
-fn decoded(text: &[u8]) -> Option<u8> {
-    let hex = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
-    match text {
-        [b'%', high, low, ..] => Some(hex(*high)? << 4 | hex(*low)?),
-        _ => None,
-    }
-}
-
-/// The bytes of a segment in normal form: encoded unreserved characters decoded, the hex digits of
-/// all others in upper case.
-struct Normal<'a> {
-    left: &'a [u8],
-    /// Hex digits of a triplet that are still to come.
-    digits: u8,
-}
-
-impl<'a> Normal<'a> {
-    fn of(segment: &'a str) -> Self {
-        Self {
-            left: segment.as_bytes(),
-            digits: 0,
-        }
-    }
-}
-
-impl Iterator for Normal<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let (first, rest) = self.left.split_first()?;
-        if self.digits > 0 {
-            self.digits -= 1;
-            self.left = rest;
-            return Some(first.to_ascii_uppercase());
-        }
-        match decoded(self.left) {
-            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-                self.left = &rest[2..];
-                return Some(byte);
-            }
-            Some(_) => self.digits = 2,
-            None => {}
-        }
-        self.left = rest;
-        Some(*first)
-    }
-}
-
-// === Methods and both together ===
-
-/// A set of methods, written as a list of their names. Methods are case-sensitive (RFC 9110,
-/// section 9.1), and `GET` does not bring `HEAD` with it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<String>")]
-pub struct Methods(Vec<String>);
-
-impl Methods {
-    /// A set of these names.
-    ///
-    /// # Errors
-    ///
-    /// An empty set, or a name that is no upper-case token: nobody means `get`.
-    pub fn new(names: Vec<String>) -> Result<Self, PatternError> {
-        if names.is_empty() {
-            return Err(PatternError(
-                "methods must name at least one method".to_owned(),
-            ));
-        }
-        let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
-        for name in &names {
-            if name.is_empty() || name.len() > 32 || !name.bytes().all(legal) {
-                return Err(PatternError(format!(
-                    "{name:?} is not a method in upper case"
-                )));
-            }
-        }
-        Ok(Self(names))
-    }
-
-    /// Whether a method is in the set.
-    #[must_use]
-    pub fn contains(&self, method: &str) -> bool {
-        self.0.iter().any(|name| name == method)
-    }
-}
-
-impl TryFrom<Vec<String>> for Methods {
-    type Error = PatternError;
-
-    fn try_from(names: Vec<String>) -> Result<Self, PatternError> {
-        Self::new(names)
-    }
-}
-
-/// Whether a request falls under a rule: one of these methods and one of these paths, each of which
-/// may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestMatch {
-    /// None: every method.
-    pub methods: Option<Methods>,
-    /// None: every path.
-    pub paths: Option<Vec<PathPattern>>,
-}
-
-impl RequestMatch {
-    /// Whether a request of this method and path (without the query) falls under the rule.
-    #[must_use]
-    pub fn matches(&self, method: &str, path: &str) -> bool {
-        self.methods
-            .as_ref()
-            .is_none_or(|methods| methods.contains(method))
-            && self.on_path(path)
-    }
-
-    /// Whether a path falls under the rule, whatever the method.
-    #[must_use]
-    pub fn on_path(&self, path: &str) -> bool {
-        let any = |paths: &Vec<PathPattern>| paths.iter().any(|pattern| pattern.matches(path));
-        self.paths.as_ref().is_none_or(any)
-    }
 }
 
 #[cfg(test)]
@@ -449,18 +293,6 @@ mod tests {
         ];
         for (text, path, expected) in cases {
             assert_eq!(pattern(text).matches(path), expected, "{text} on {path}");
-        }
-    }
-
-    #[test]
-    fn spellings_are_equal_in_normal_form() {
-        for (text, normal) in [
-            ("%61b", "ab"),
-            ("a%2fb", "a%2Fb"),
-            ("%", "%"),
-            ("ü%7E", "ü~"),
-        ] {
-            assert_eq!(normal_form(text), normal);
         }
     }
 
@@ -554,27 +386,5 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn methods_are_exact() {
-        let methods: Methods = serde_json::from_str(r#"["GET", "PATCH"]"#).unwrap();
-        assert!(methods.contains("GET") && methods.contains("PATCH"));
-        assert!(!methods.contains("HEAD") && !methods.contains("get"));
-        for bad in [r#"[]"#, r#"["get"]"#, r#"["GET POST"]"#, r#"[""]"#] {
-            assert!(serde_json::from_str::<Methods>(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_rule_without_parts_is_about_everything() {
-        let all = RequestMatch::default();
-        assert!(all.matches("BREW", "/../x"));
-        let some = RequestMatch {
-            methods: Some(Methods::new(vec!["GET".to_owned()]).unwrap()),
-            paths: Some(vec![pattern("/a"), pattern("/b/{c}")]),
-        };
-        assert!(some.matches("GET", "/b/1") && some.on_path("/a"));
-        assert!(!some.matches("PUT", "/b/1") && !some.matches("GET", "/c"));
     }
 }
