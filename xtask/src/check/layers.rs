@@ -96,7 +96,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("wasmtime*", &["edge/node"]),
     ("sqlx", &["origin/*", "testkit"]),
     ("axum", &["origin/*", "testkit"]),
-    ("redis", &["kv", "testkit"]),
+    ("redis", &["edge/node", "kv", "testkit"]),
     ("redb", &["edge/node", "kv"]),
 ];
 
