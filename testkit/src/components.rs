@@ -24,6 +24,9 @@ pub fn folder() -> PathBuf {
 pub fn bytes(name: &str) -> Vec<u8> {
     let file = folder().join(format!("{name}.wasm"));
     std::fs::read(&file).unwrap_or_else(|error| {
-        panic!("{}: {error}: run `cargo xtask test`, which builds components", file.display())
+        panic!(
+            "{}: {error}: run `cargo xtask test`, which builds components",
+            file.display()
+        )
     })
 }

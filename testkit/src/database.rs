@@ -26,7 +26,10 @@ impl TestDb {
         let template = template(&mut admin, &server).await;
         let name = format!("test_{}", Uuid::now_v7().simple());
         let create = format!("create database {name} template {template}");
-        sqlx::query(AssertSqlSafe(create)).execute(&mut admin).await.expect("a test database");
+        sqlx::query(AssertSqlSafe(create))
+            .execute(&mut admin)
+            .await
+            .expect("a test database");
         admin.close().await.expect("closing the connection");
         let url = with_database(&server, &name);
         let db = Db::from_pool(pool(&url).await);
@@ -38,7 +41,10 @@ impl TestDb {
 async fn template(admin: &mut PgConnection, server: &str) -> String {
     const NAME: &str = "zephyr_template";
     // Sessions of this server only: another run has another server.
-    sqlx::query("select pg_advisory_lock(8105)").execute(&mut *admin).await.expect("the lock");
+    sqlx::query("select pg_advisory_lock(8105)")
+        .execute(&mut *admin)
+        .await
+        .expect("the lock");
     let exists: bool =
         sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
             .bind(NAME)
@@ -62,7 +68,10 @@ async fn template(admin: &mut PgConnection, server: &str) -> String {
             .await
             .expect("naming the template");
     }
-    sqlx::query("select pg_advisory_unlock(8105)").execute(&mut *admin).await.expect("the lock");
+    sqlx::query("select pg_advisory_unlock(8105)")
+        .execute(&mut *admin)
+        .await
+        .expect("the lock");
     NAME.to_owned()
 }
 
@@ -72,7 +81,11 @@ async fn connect(url: &str) -> PgConnection {
 }
 
 async fn pool(url: &str) -> PgPool {
-    PgPoolOptions::new().max_connections(5).connect(url).await.expect("PostgreSQL answers")
+    PgPoolOptions::new()
+        .max_connections(5)
+        .connect(url)
+        .await
+        .expect("PostgreSQL answers")
 }
 
 /// The URL with another database in its path.
@@ -80,6 +93,10 @@ fn with_database(url: &str, name: &str) -> String {
     let (scheme, rest) = url.split_once("://").expect("a URL");
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = before.split('/').next().unwrap_or_default();
-    let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+    let query = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
     format!("{scheme}://{authority}/{name}{query}")
 }

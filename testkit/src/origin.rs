@@ -59,7 +59,13 @@ impl TestOrigin {
         let url = format!("http://{}", server.addr());
         // No pool: a test must not wait for connections of another.
         let client = Client::builder().no_proxy().build().expect("a client");
-        Self { url, database, client, server, _folder: folder }
+        Self {
+            url,
+            database,
+            client,
+            server,
+            _folder: folder,
+        }
     }
 
     /// A request to a path of the origin.
@@ -73,7 +79,10 @@ impl TestOrigin {
     ///
     /// There is none.
     pub async fn get(&self, path: &str) -> Response {
-        self.request(Method::GET, path).send().await.expect("an answer")
+        self.request(Method::GET, path)
+            .send()
+            .await
+            .expect("an answer")
     }
 
     /// The answer to a POST of JSON.
@@ -82,7 +91,11 @@ impl TestOrigin {
     ///
     /// There is none.
     pub async fn post(&self, path: &str, body: &Value) -> Response {
-        self.request(Method::POST, path).json(body).send().await.expect("an answer")
+        self.request(Method::POST, path)
+            .json(body)
+            .send()
+            .await
+            .expect("an answer")
     }
 
     /// A request of an operator.

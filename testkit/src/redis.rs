@@ -25,7 +25,10 @@ impl Redis {
     /// There is none, and none can be installed; the error names the command that brings it.
     pub async fn start() -> anyhow::Result<Self> {
         if let Ok(url) = std::env::var("REDIS_URL") {
-            return Ok(Self { url, _private: None });
+            return Ok(Self {
+                url,
+                _private: None,
+            });
         }
         let program = match find() {
             Some(program) => program,
@@ -37,7 +40,16 @@ impl Redis {
         let folder = tempfile::tempdir().context("a folder for Redis")?;
         let socket = folder.path().join("redis.sock");
         let mut child = Command::new(&program)
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocketperm", "700"])
+            .args([
+                "--port",
+                "0",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--unixsocketperm",
+                "700",
+            ])
             .arg("--unixsocket")
             .arg(&socket)
             .arg("--dir")
@@ -54,12 +66,18 @@ impl Redis {
             if let Some(status) = child.try_wait()? {
                 bail!("redis-server ended with {status}");
             }
-            ensure!(tokio::time::Instant::now() < deadline, "redis-server did not answer");
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "redis-server did not answer"
+            );
             // Nothing tells when a server accepts connections; asking again does.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let url = format!("redis+unix://{}", socket.display());
-        Ok(Self { url, _private: Some((child, folder)) })
+        Ok(Self {
+            url,
+            _private: Some((child, folder)),
+        })
     }
 
     /// Its URL.
@@ -71,14 +89,24 @@ impl Redis {
 
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join("redis-server")).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("redis-server"))
+        .find(|file| file.is_file())
 }
 
 /// Debian's package, without starting its service.
 async fn install() -> anyhow::Result<()> {
     const HINT: &str = "tests need Redis: run `apt-get install redis-server`, or set REDIS_URL";
     eprintln!("with-services: no redis-server on this machine; installing Debian's package");
-    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "redis-server"]] {
+    for arguments in [
+        &["update"][..],
+        &[
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            "redis-server",
+        ],
+    ] {
         let status = Command::new("apt-get")
             // Another of our processes may be at the same: wait for it.
             .args(["-o", "DPkg::Lock::Timeout=300"])

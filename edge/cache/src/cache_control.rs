@@ -123,13 +123,19 @@ fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
         return Some((name, None, rest.strip_prefix(',').unwrap_or("")));
     };
     if let Some(quoted) = value.strip_prefix('"') {
-        let Some(close) = closing_quote(quoted) else { return Some((name, Some(""), "")) };
+        let Some(close) = closing_quote(quoted) else {
+            return Some((name, Some(""), ""));
+        };
         let rest = &quoted[close + 1..];
         let rest = rest.find(',').map_or("", |comma| &rest[comma + 1..]);
         return Some((name, Some(&quoted[..close]), rest));
     }
     let end = value.find(',').unwrap_or(value.len());
-    Some((name, Some(value[..end].trim()), value.get(end + 1..).unwrap_or("")))
+    Some((
+        name,
+        Some(value[..end].trim()),
+        value.get(end + 1..).unwrap_or(""),
+    ))
 }
 
 fn closing_quote(text: &str) -> Option<usize> {
@@ -162,7 +168,10 @@ mod tests {
         assert!(read(",, public ,").public);
         assert!(read("no-cache=\"set-cookie, x\", no-store").no_store);
         assert!(read("x=\"a\\\", no-store\"").max_age.is_none());
-        assert!(!read("x=\"a\\\", no-store\"").no_store, "it stands in a quoted string");
+        assert!(
+            !read("x=\"a\\\", no-store\"").no_store,
+            "it stands in a quoted string"
+        );
         assert_eq!(read("max-age=99999999999").max_age, Some(MAX_DELTA));
         assert_eq!(read("max-stale").max_stale, Some(MAX_DELTA));
         assert!(!CacheControl::of(&HeaderMap::new()).present);
@@ -170,7 +179,14 @@ mod tests {
 
     #[test]
     fn a_wrong_lifetime_is_none() {
-        for text in ["max-age=-1", "max-age=1.5", "max-age=x", "max-age=", "max-age", "max-age=1 0"] {
+        for text in [
+            "max-age=-1",
+            "max-age=1.5",
+            "max-age=x",
+            "max-age=",
+            "max-age",
+            "max-age=1 0",
+        ] {
             assert_eq!(read(text).max_age, Some(0), "{text}");
         }
         assert_eq!(read("max-age=60, max-age=10").max_age, Some(10));

@@ -21,13 +21,23 @@ pub fn not_modified(request: &HeaderMap, stored: &HeaderMap, now: i64) -> bool {
     if request.contains_key(header::IF_NONE_MATCH) {
         // If-Modified-Since does not count beside it (section 13.1.3).
         let Some(etag) = stored.get(header::ETAG) else {
-            return request.get_all(header::IF_NONE_MATCH).iter().any(|line| line.as_bytes() == b"*");
+            return request
+                .get_all(header::IF_NONE_MATCH)
+                .iter()
+                .any(|line| line.as_bytes() == b"*");
         };
-        return request.get_all(header::IF_NONE_MATCH).iter().any(|line| names(line, etag));
+        return request
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .any(|line| names(line, etag));
     }
-    let Some(since) = request.get(header::IF_MODIFIED_SINCE) else { return false };
+    let Some(since) = request.get(header::IF_MODIFIED_SINCE) else {
+        return false;
+    };
     let parse = |value: &HeaderValue| date::parse(value.to_str().ok()?, now);
-    let modified = stored.get(header::LAST_MODIFIED).or_else(|| stored.get(header::DATE));
+    let modified = stored
+        .get(header::LAST_MODIFIED)
+        .or_else(|| stored.get(header::DATE));
     match (parse(since), modified.and_then(parse)) {
         (Some(since), Some(modified)) => modified <= since,
         _ => false,
@@ -36,8 +46,12 @@ pub fn not_modified(request: &HeaderMap, stored: &HeaderMap, now: i64) -> bool {
 
 /// Whether the list names the tag, by weak comparison (section 8.8.3.2).
 fn names(list: &HeaderValue, etag: &HeaderValue) -> bool {
-    let Ok(list) = list.to_str() else { return false };
-    let Some(opaque) = etag.to_str().ok().map(opaque) else { return false };
+    let Ok(list) = list.to_str() else {
+        return false;
+    };
+    let Some(opaque) = etag.to_str().ok().map(opaque) else {
+        return false;
+    };
     let mut rest = list;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
@@ -46,7 +60,9 @@ fn names(list: &HeaderValue, etag: &HeaderValue) -> bool {
         }
         let tag = rest.strip_prefix("W/").unwrap_or(rest);
         // A tag may hold commas; it ends at its quote.
-        let Some(end) = tag.strip_prefix('"').and_then(|inner| inner.find('"')) else { return false };
+        let Some(end) = tag.strip_prefix('"').and_then(|inner| inner.find('"')) else {
+            return false;
+        };
         if &tag[..end + 2] == opaque {
             return true;
         }
@@ -103,9 +119,21 @@ mod tests {
     fn dates_count_where_there_is_no_tag_asked_for() {
         let stored = headers(&[("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
         let since = |text| headers(&[("if-modified-since", text)]);
-        assert!(not_modified(&since("Sun, 06 Nov 1994 08:49:37 GMT"), &stored, NOW));
-        assert!(not_modified(&since("Sunday, 06-Nov-94 08:49:38 GMT"), &stored, NOW));
-        assert!(!not_modified(&since("Sun, 06 Nov 1994 08:49:36 GMT"), &stored, NOW));
+        assert!(not_modified(
+            &since("Sun, 06 Nov 1994 08:49:37 GMT"),
+            &stored,
+            NOW
+        ));
+        assert!(not_modified(
+            &since("Sunday, 06-Nov-94 08:49:38 GMT"),
+            &stored,
+            NOW
+        ));
+        assert!(!not_modified(
+            &since("Sun, 06 Nov 1994 08:49:36 GMT"),
+            &stored,
+            NOW
+        ));
         assert!(!not_modified(&since("yesterday"), &stored, NOW));
         let both = headers(&[
             ("if-none-match", "\"x\""),

@@ -1,7 +1,8 @@
 //! HTTP dates (RFC 9110, section 5.6.7): three forms in, one out.
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 /// Seconds since the Unix epoch; none when the text is not a date. `now` places two-digit years:
@@ -37,12 +38,18 @@ pub fn parse(text: &str, now: i64) -> Option<i64> {
 }
 
 fn gmt<'a>(rest: &mut impl Iterator<Item = &'a str>) -> bool {
-    rest.next().is_some_and(|zone| zone.eq_ignore_ascii_case("gmt")) && rest.next().is_none()
+    rest.next()
+        .is_some_and(|zone| zone.eq_ignore_ascii_case("gmt"))
+        && rest.next().is_none()
 }
 
 fn number(text: &str, least: usize, most: usize) -> Option<i64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits && (least..=most).contains(&text.len()) { text.parse().ok() } else { None }
+    if digits && (least..=most).contains(&text.len()) {
+        text.parse().ok()
+    } else {
+        None
+    }
 }
 
 fn century(year: i64, now: i64) -> i64 {
@@ -52,18 +59,25 @@ fn century(year: i64, now: i64) -> i64 {
 }
 
 fn civil(year: i64, month: &str, day: &str, time: &str) -> Option<i64> {
-    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? as i64 + 1;
+    let month = MONTHS
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(month))? as i64
+        + 1;
     let day = number(day, 1, 2)?;
     let mut parts = time.split(':');
-    let (hour, minute, second) =
-        (number(parts.next()?, 1, 2)?, number(parts.next()?, 2, 2)?, number(parts.next()?, 2, 2)?);
+    let (hour, minute, second) = (
+        number(parts.next()?, 1, 2)?,
+        number(parts.next()?, 2, 2)?,
+        number(parts.next()?, 2, 2)?,
+    );
     let legal = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
     if !legal || parts.next().is_some() {
         return None;
     }
     let days = days_of(year, month, day);
     // The 31st of a month without one is another month's day.
-    (date_of(days) == (year, month, day)).then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    (date_of(days) == (year, month, day))
+        .then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Days since the Unix epoch (Hinnant, "chrono-compatible low-level date algorithms").
@@ -93,7 +107,10 @@ pub fn format(seconds: i64) -> String {
     let days = seconds.div_euclid(86_400);
     let of_day = seconds.rem_euclid(86_400);
     let (year, month, day) = date_of(days);
-    let (weekday, month) = (DAYS[days.rem_euclid(7) as usize], MONTHS[month as usize - 1]);
+    let (weekday, month) = (
+        DAYS[days.rem_euclid(7) as usize],
+        MONTHS[month as usize - 1],
+    );
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
@@ -122,10 +139,18 @@ mod tests {
     #[test]
     fn what_is_no_date_is_none() {
         for text in [
-            "", "0", "-1", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 PST",
-            "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
-            "Sun, 06 Nov 94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT", "1994-11-06T08:49:37Z",
-            "Sun, 06 Nov 1994 08:49:37 GMT x", "Sun Nov 6 08:49:37 1994 GMT",
+            "",
+            "0",
+            "-1",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 PST",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 25:49:37 GMT",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "1994-11-06T08:49:37Z",
+            "Sun, 06 Nov 1994 08:49:37 GMT x",
+            "Sun Nov 6 08:49:37 1994 GMT",
         ] {
             assert_eq!(parse(text, NOW), None, "{text}");
         }

@@ -11,7 +11,8 @@ pub const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 /// RFC 9875, section 2.
 pub const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 /// RFC 9875, section 3.
-pub const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
+pub const CACHE_GROUP_INVALIDATION: HeaderName =
+    HeaderName::from_static("cache-group-invalidation");
 
 /// Most keys of one answer; further ones are left out.
 const MAX: usize = 256;
@@ -21,7 +22,11 @@ const MAX: usize = 256;
 pub fn of(response: &HeaderMap) -> Vec<String> {
     let mut keys = Vec::new();
     for (name, separators) in [(SURROGATE_KEY, &[' ', '\t'][..]), (CACHE_TAG, &[','])] {
-        for line in response.get_all(name).iter().filter_map(|line| line.to_str().ok()) {
+        for line in response
+            .get_all(name)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+        {
             for key in line.split(separators) {
                 add(&mut keys, key.trim());
             }
@@ -52,9 +57,14 @@ fn add(keys: &mut Vec<String>, key: &str) {
 /// A List of Strings (RFC 9651, sections 3.1 and 3.3.3); parameters are ignored. A field that is not
 /// one is ignored whole (section 4.2).
 fn strings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let lines: Option<Vec<&str>> =
-        headers.get_all(name).iter().map(|line| line.to_str().ok()).collect();
-    lines.and_then(|lines| list(&lines.join(","))).unwrap_or_default()
+    let lines: Option<Vec<&str>> = headers
+        .get_all(name)
+        .iter()
+        .map(|line| line.to_str().ok())
+        .collect();
+    lines
+        .and_then(|lines| list(&lines.join(",")))
+        .unwrap_or_default()
 }
 
 fn list(text: &str) -> Option<Vec<String>> {
@@ -101,7 +111,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(SURROGATE_KEY, HeaderValue::from_static("a  b"));
         headers.append(CACHE_TAG, HeaderValue::from_static("b, c"));
-        headers.append(CACHE_GROUPS, HeaderValue::from_static("\"c\";x=1, \"d\\\"e\""));
+        headers.append(
+            CACHE_GROUPS,
+            HeaderValue::from_static("\"c\";x=1, \"d\\\"e\""),
+        );
         headers.append(CACHE_GROUPS, HeaderValue::from_static("\"f\""));
         assert_eq!(of(&headers), ["a", "b", "c", "d\"e", "f"]);
     }

@@ -5,7 +5,10 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 /// Whether the method can change something (RFC 9110, section 9.2.1). Unknown methods can.
 #[must_use]
 pub fn is_unsafe(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+    !matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// Whether the answer says that something has changed.
@@ -36,8 +39,12 @@ fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<St
     if target.contains("://") {
         let uri: Uri = target.parse().ok()?;
         let same = uri.scheme_str() == Some(scheme)
-            && uri.authority().is_some_and(|other| other.as_str().eq_ignore_ascii_case(authority));
-        let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+            && uri
+                .authority()
+                .is_some_and(|other| other.as_str().eq_ignore_ascii_case(authority));
+        let target = uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
         return same.then(|| format!("{scheme}://{authority}{target}"));
     }
     if target.is_empty() || target.contains(':') {
@@ -66,7 +73,13 @@ mod tests {
         assert_eq!(named("http://A.example/b"), ["http://a.example/b"]);
         assert_eq!(named("z"), ["http://a.example/x/z"]);
         assert_eq!(named("//a.example/b"), ["http://a.example/b"]);
-        for foreign in ["http://b.example/b", "https://a.example/b", "//b.example/", "mailto:a", ""] {
+        for foreign in [
+            "http://b.example/b",
+            "https://a.example/b",
+            "//b.example/",
+            "mailto:a",
+            "",
+        ] {
             assert!(named(foreign).is_empty(), "{foreign}");
         }
     }

@@ -18,7 +18,9 @@ pub enum Range {
 #[must_use]
 pub fn select(request: &HeaderMap, stored: &HeaderMap, length: u64) -> Range {
     let mut lines = request.get_all(header::RANGE).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else { return Range::Whole };
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Range::Whole;
+    };
     let Some(text) = line.to_str().ok().and_then(|text| strip_unit(text.trim())) else {
         return Range::Whole;
     };
@@ -35,7 +37,9 @@ fn strip_unit(text: &str) -> Option<&str> {
 }
 
 fn parse(spec: &str, length: u64) -> Range {
-    let Some((first, last)) = spec.split_once('-') else { return Range::Whole };
+    let Some((first, last)) = spec.split_once('-') else {
+        return Range::Whole;
+    };
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
@@ -53,20 +57,30 @@ fn parse(spec: &str, length: u64) -> Range {
 }
 
 fn within(first: u64, last: u64, length: u64) -> Range {
-    if first >= length { Range::Unsatisfiable } else { Range::Part(first, last.min(length - 1)) }
+    if first >= length {
+        Range::Unsatisfiable
+    } else {
+        Range::Part(first, last.min(length - 1))
+    }
 }
 
 /// `If-Range` (section 13.1.5): strong comparison of a tag, or the exact date.
 fn if_range(request: &HeaderMap, stored: &HeaderMap) -> bool {
-    let Some(condition) = request.get(header::IF_RANGE) else { return true };
+    let Some(condition) = request.get(header::IF_RANGE) else {
+        return true;
+    };
     let condition = condition.as_bytes();
     if condition.starts_with(b"\"") {
-        return stored.get(header::ETAG).is_some_and(|etag| etag.as_bytes() == condition);
+        return stored
+            .get(header::ETAG)
+            .is_some_and(|etag| etag.as_bytes() == condition);
     }
     if condition.starts_with(b"W/") {
         return false;
     }
-    stored.get(header::LAST_MODIFIED).is_some_and(|modified| modified.as_bytes() == condition)
+    stored
+        .get(header::LAST_MODIFIED)
+        .is_some_and(|modified| modified.as_bytes() == condition)
 }
 
 #[cfg(test)]
@@ -107,8 +121,17 @@ mod tests {
 
     #[test]
     fn a_range_of_another_version_is_the_whole() {
-        assert_eq!(of(&[("range", "bytes=0-3"), ("if-range", "\"a\"")]), Range::Part(0, 3));
-        assert_eq!(of(&[("range", "bytes=0-3"), ("if-range", "\"b\"")]), Range::Whole);
-        assert_eq!(of(&[("range", "bytes=0-3"), ("if-range", "W/\"a\"")]), Range::Whole);
+        assert_eq!(
+            of(&[("range", "bytes=0-3"), ("if-range", "\"a\"")]),
+            Range::Part(0, 3)
+        );
+        assert_eq!(
+            of(&[("range", "bytes=0-3"), ("if-range", "\"b\"")]),
+            Range::Whole
+        );
+        assert_eq!(
+            of(&[("range", "bytes=0-3"), ("if-range", "W/\"a\"")]),
+            Range::Whole
+        );
     }
 }

@@ -27,11 +27,17 @@ impl RequestDirectives {
     #[must_use]
     pub fn of(request: &HeaderMap) -> Self {
         if !request.contains_key(header::CACHE_CONTROL) {
-            let pragma = request.get(header::PRAGMA).and_then(|value| value.to_str().ok());
+            let pragma = request
+                .get(header::PRAGMA)
+                .and_then(|value| value.to_str().ok());
             let no_cache = pragma.is_some_and(|text| {
-                text.split(',').any(|part| part.trim().eq_ignore_ascii_case("no-cache"))
+                text.split(',')
+                    .any(|part| part.trim().eq_ignore_ascii_case("no-cache"))
             });
-            return Self { no_cache, ..Self::default() };
+            return Self {
+                no_cache,
+                ..Self::default()
+            };
         }
         let control = CacheControl::of(request);
         Self {
@@ -68,14 +74,25 @@ pub fn decide(stored: &Freshness, request: &RequestDirectives, now: Duration) ->
     }
     let ttl = stored.ttl(now);
     let too_old = request.max_age.is_some_and(|most| stored.age(now) > most);
-    let too_soon = request.min_fresh.is_some_and(|least| ttl < i64::from(least));
+    let too_soon = request
+        .min_fresh
+        .is_some_and(|least| ttl < i64::from(least));
     if ttl > 0 {
-        return if too_old || too_soon { Reuse::Validate("request") } else { Reuse::Fresh };
+        return if too_old || too_soon {
+            Reuse::Validate("request")
+        } else {
+            Reuse::Fresh
+        };
     }
     if stored.must_revalidate {
         return Reuse::Validate("stale");
     }
-    if !too_soon && request.max_stale.is_some_and(|most| -ttl <= i64::from(most)) && !too_old {
+    if !too_soon
+        && request
+            .max_stale
+            .is_some_and(|most| -ttl <= i64::from(most))
+        && !too_old
+    {
         return Reuse::StaleAsked;
     }
     let within = -ttl < i64::from(stored.stale_while_revalidate);
@@ -114,7 +131,11 @@ mod tests {
         if !text.is_empty() {
             headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static(text));
         }
-        decide(&STORED, &RequestDirectives::of(&headers), Duration::from_secs(1000 + seconds))
+        decide(
+            &STORED,
+            &RequestDirectives::of(&headers),
+            Duration::from_secs(1000 + seconds),
+        )
     }
 
     #[test]
@@ -135,17 +156,29 @@ mod tests {
     #[test]
     fn pragma_counts_alone() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::PRAGMA, http::HeaderValue::from_static("x, No-Cache"));
+        headers.insert(
+            header::PRAGMA,
+            http::HeaderValue::from_static("x, No-Cache"),
+        );
         assert!(RequestDirectives::of(&headers).no_cache);
-        headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("max-age=1"));
+        headers.insert(
+            header::CACHE_CONTROL,
+            http::HeaderValue::from_static("max-age=1"),
+        );
         assert!(!RequestDirectives::of(&headers).no_cache);
     }
 
     #[test]
     fn must_revalidate_means_must() {
-        let strict = Freshness { must_revalidate: true, ..STORED };
+        let strict = Freshness {
+            must_revalidate: true,
+            ..STORED
+        };
         let late = Duration::from_secs(1065);
-        let stale_ok = RequestDirectives { max_stale: Some(100), ..RequestDirectives::default() };
+        let stale_ok = RequestDirectives {
+            max_stale: Some(100),
+            ..RequestDirectives::default()
+        };
         assert_eq!(decide(&strict, &stale_ok, late), Reuse::Validate("stale"));
         assert!(!serves_errors(&strict, late));
         assert!(serves_errors(&STORED, Duration::from_secs(1080)));

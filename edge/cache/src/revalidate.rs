@@ -80,13 +80,25 @@ mod tests {
     #[test]
     fn a_304_changes_what_it_says_but_not_the_body() {
         let mut stored = headers(&[
-            ("etag", "\"a\""), ("content-length", "5"), ("cache-control", "max-age=1"), ("x", "1"), ("age", "9"),
+            ("etag", "\"a\""),
+            ("content-length", "5"),
+            ("cache-control", "max-age=1"),
+            ("x", "1"),
+            ("age", "9"),
         ]);
-        let new = headers(&[("cache-control", "max-age=9"), ("content-length", "0"), ("y", "1"), ("y", "2")]);
+        let new = headers(&[
+            ("cache-control", "max-age=9"),
+            ("content-length", "0"),
+            ("y", "1"),
+            ("y", "2"),
+        ]);
         assert!(is_about(&new, &stored));
         update(&mut stored, &new);
         assert_eq!(stored["cache-control"], "max-age=9");
-        assert_eq!((&stored["content-length"], &stored["x"]), (&"5".parse().unwrap(), &"1".parse().unwrap()));
+        assert_eq!(
+            (&stored["content-length"], &stored["x"]),
+            (&"5".parse().unwrap(), &"1".parse().unwrap())
+        );
         assert_eq!(stored.get_all("y").iter().count(), 2);
         assert!(!stored.contains_key("age"));
         assert!(!is_about(&headers(&[("etag", "\"b\"")]), &stored));

@@ -54,7 +54,9 @@ impl Status<'_> {
             if is_token(detail) {
                 let _ = write!(text, "; detail={detail}");
             } else {
-                let plain = detail.chars().filter(|c| (' '..='~').contains(c) && !"\"\\".contains(*c));
+                let plain = detail
+                    .chars()
+                    .filter(|c| (' '..='~').contains(c) && !"\"\\".contains(*c));
                 let _ = write!(text, "; detail=\"{}\"", plain.collect::<String>());
             }
         }
@@ -65,7 +67,9 @@ impl Status<'_> {
 /// A Token of structured fields (RFC 9651, section 3.3.4).
 fn is_token(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'*')
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'*')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte))
 }
 
@@ -75,7 +79,11 @@ mod tests {
 
     #[test]
     fn a_member_tells_what_was_done() {
-        let hit = Status { hit: true, ttl: Some(30), ..Status::default() };
+        let hit = Status {
+            hit: true,
+            ttl: Some(30),
+            ..Status::default()
+        };
         assert_eq!(hit.to_text(), "Zephyr; hit; ttl=30");
         let miss = Status {
             forward: Some("uri-miss"),
@@ -84,6 +92,9 @@ mod tests {
             detail: Some("a \"b\""),
             ..Status::default()
         };
-        assert_eq!(miss.to_text(), "Zephyr; fwd=uri-miss; fwd-status=200; stored; detail=\"a b\"");
+        assert_eq!(
+            miss.to_text(),
+            "Zephyr; fwd=uri-miss; fwd-status=200; stored; detail=\"a b\""
+        );
     }
 }

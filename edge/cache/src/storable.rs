@@ -89,7 +89,11 @@ pub fn assess(
     // A targeted field takes the place of Cache-Control and Expires (RFC 9213, section 2.2).
     let targeted = CacheControl::field(response, &CDN_CACHE_CONTROL);
     let is_targeted = targeted.present;
-    let control = if is_targeted { targeted } else { CacheControl::of(response) };
+    let control = if is_targeted {
+        targeted
+    } else {
+        CacheControl::of(response)
+    };
     let understood = UNDERSTOOD.contains(&status.as_u16());
     if control.must_understand && !understood {
         return Err(NotStorable("must-understand"));
@@ -109,7 +113,11 @@ pub fn assess(
     if request.contains_key(header::AUTHORIZATION) && !allowed {
         return Err(NotStorable("authorization"));
     }
-    if response.get_all(header::VARY).iter().any(|vary| vary.as_bytes().contains(&b'*')) {
+    if response
+        .get_all(header::VARY)
+        .iter()
+        .any(|vary| vary.as_bytes().contains(&b'*'))
+    {
         return Err(NotStorable("vary"));
     }
     let now = i64::try_from(arrived.as_secs()).unwrap_or(i64::MAX);
@@ -124,14 +132,18 @@ pub fn assess(
         arrived,
         initial_age: initial_age(response, asked, arrived),
         lifetime,
-        stale_while_revalidate: pick(filters.stale_while_revalidate, control.stale_while_revalidate),
+        stale_while_revalidate: pick(
+            filters.stale_while_revalidate,
+            control.stale_while_revalidate,
+        ),
         stale_if_error: pick(filters.stale_if_error, control.stale_if_error),
         no_cache: control.no_cache && filters.ttl.is_none(),
         must_revalidate: control.must_revalidate
             || control.proxy_revalidate
             || (control.s_maxage.is_some() && !is_targeted),
     };
-    let validator = response.contains_key(header::ETAG) || response.contains_key(header::LAST_MODIFIED);
+    let validator =
+        response.contains_key(header::ETAG) || response.contains_key(header::LAST_MODIFIED);
     let used_once = freshness.lifetime == 0
         && freshness.stale_while_revalidate == 0
         && freshness.stale_if_error == 0;
@@ -225,15 +237,27 @@ mod tests {
     #[test]
     fn the_answer_names_its_lifetime() {
         assert_eq!(lifetime(&[("cache-control", "max-age=60")]), Ok(60));
-        assert_eq!(lifetime(&[("cache-control", "max-age=60, s-maxage=10")]), Ok(10));
+        assert_eq!(
+            lifetime(&[("cache-control", "max-age=60, s-maxage=10")]),
+            Ok(10)
+        );
         let expires = date::format(NOW + 100);
         assert_eq!(lifetime(&[("expires", &expires)]), Ok(100));
-        assert_eq!(lifetime(&[("expires", &expires), ("cache-control", "max-age=7")]), Ok(7));
-        assert_eq!(lifetime(&[("expires", &expires), ("date", &date::format(NOW - 50))]), Ok(150));
+        assert_eq!(
+            lifetime(&[("expires", &expires), ("cache-control", "max-age=7")]),
+            Ok(7)
+        );
+        assert_eq!(
+            lifetime(&[("expires", &expires), ("date", &date::format(NOW - 50))]),
+            Ok(150)
+        );
         assert_eq!(lifetime(&[("expires", "0"), ("etag", "\"a\"")]), Ok(0));
         let modified = date::format(NOW - 1000);
         assert_eq!(lifetime(&[("last-modified", &modified)]), Ok(100));
-        let cdn = [("cdn-cache-control", "max-age=5"), ("cache-control", "no-store")];
+        let cdn = [
+            ("cdn-cache-control", "max-age=5"),
+            ("cache-control", "no-store"),
+        ];
         assert_eq!(lifetime(&cdn), Ok(5));
     }
 
@@ -251,28 +275,60 @@ mod tests {
         }
         let none = CacheDirectives::default();
         let fresh = [("cache-control", "max-age=60")];
-        assert_eq!(with(&[("authorization", "x")], 200, &fresh, &none), Err("authorization"));
-        assert_eq!(with(&[("cache-control", "no-store")], 200, &fresh, &none), Err("request-no-store"));
+        assert_eq!(
+            with(&[("authorization", "x")], 200, &fresh, &none),
+            Err("authorization")
+        );
+        assert_eq!(
+            with(&[("cache-control", "no-store")], 200, &fresh, &none),
+            Err("request-no-store")
+        );
         assert_eq!(with(&[], 206, &fresh, &none), Err("status"));
         let understood = [("cache-control", "max-age=60, no-store, must-understand")];
         assert!(with(&[], 200, &understood, &none).is_ok());
         assert_eq!(with(&[], 299, &understood, &none), Err("must-understand"));
-        for allowed in ["public, max-age=1", "s-maxage=1", "must-revalidate, max-age=1"] {
+        for allowed in [
+            "public, max-age=1",
+            "s-maxage=1",
+            "must-revalidate, max-age=1",
+        ] {
             let fields = [("cache-control", allowed)];
-            assert!(with(&[("authorization", "x")], 200, &fields, &none).is_ok(), "{allowed}");
+            assert!(
+                with(&[("authorization", "x")], 200, &fields, &none).is_ok(),
+                "{allowed}"
+            );
         }
         let at = Duration::from_secs(NOW as u64);
         let (request, response) = (HeaderMap::new(), headers(&fresh));
-        let post = assess(&Method::POST, &request, StatusCode::OK, &response, &none, at, at);
+        let post = assess(
+            &Method::POST,
+            &request,
+            StatusCode::OK,
+            &response,
+            &none,
+            at,
+            at,
+        );
         assert_eq!(post, Err(NotStorable("method")));
     }
 
     #[test]
     fn filters_have_the_last_word_on_lifetimes_and_none_on_secrecy() {
-        let filters = CacheDirectives { ttl: Some(9), ..CacheDirectives::default() };
+        let filters = CacheDirectives {
+            ttl: Some(9),
+            ..CacheDirectives::default()
+        };
         assert_eq!(with(&[], 200, &[], &filters).unwrap().lifetime, 9);
-        assert_eq!(with(&[], 200, &[("cache-control", "max-age=60")], &filters).unwrap().lifetime, 9);
-        assert_eq!(with(&[], 200, &[("cache-control", "no-store")], &filters), Err("no-store"));
+        assert_eq!(
+            with(&[], 200, &[("cache-control", "max-age=60")], &filters)
+                .unwrap()
+                .lifetime,
+            9
+        );
+        assert_eq!(
+            with(&[], 200, &[("cache-control", "no-store")], &filters),
+            Err("no-store")
+        );
     }
 
     #[test]

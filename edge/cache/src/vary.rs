@@ -48,7 +48,10 @@ impl Selection {
     /// Bytes it takes, about.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.as_str().len() + value.as_ref().map_or(0, String::len) + 48).sum()
+        self.0
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.as_ref().map_or(0, String::len) + 48)
+            .sum()
     }
 }
 
@@ -71,7 +74,10 @@ fn normalised(request: &HeaderMap, name: &HeaderName) -> Option<String> {
             text.push_str(part);
         }
     }
-    if matches!(*name, header::ACCEPT_ENCODING | header::ACCEPT_LANGUAGE | header::ACCEPT) {
+    if matches!(
+        *name,
+        header::ACCEPT_ENCODING | header::ACCEPT_LANGUAGE | header::ACCEPT
+    ) {
         text.make_ascii_lowercase();
     }
     Some(text)
@@ -94,7 +100,10 @@ mod tests {
         let response = headers(&[("vary", "Accept-Language, x-a"), ("vary", "X-A")]);
         let selection = Selection::new(&response, &headers(&[("accept-language", "de, en")]));
         assert!(selection.matches(&headers(&[("accept-language", "de,en"), ("other", "x")])));
-        assert!(selection.matches(&headers(&[("accept-language", "DE"), ("accept-language", "en")])));
+        assert!(selection.matches(&headers(&[
+            ("accept-language", "DE"),
+            ("accept-language", "en")
+        ])));
         assert!(!selection.matches(&headers(&[("accept-language", "en, de")])));
         assert!(!selection.matches(&headers(&[("accept-language", "de, en"), ("x-a", "1")])));
         assert!(!selection.matches(&headers(&[])));

@@ -71,7 +71,9 @@ impl Auth {
                 }
                 _ => error.into(),
             })?;
-        events::OUTBOX.publish(&mut tx, &events::registered(user)).await?;
+        events::OUTBOX
+            .publish(&mut tx, &events::registered(user))
+            .await?;
         let tokens = self.open_session(&mut tx, user, user_agent).await?;
         tx.commit().await.map_err(zephyr_db::DbError::from)?;
         tracing::info!(user.id = %user, "Registered user {user}");
@@ -84,9 +86,8 @@ impl Auth {
         credentials: Credentials,
         user_agent: &str,
     ) -> Result<Tokens, ApiError> {
-        let refused = || {
-            ApiError::unauthorized(None, "There is no account with this address and password.")
-        };
+        let refused =
+            || ApiError::unauthorized(None, "There is no account with this address and password.");
         // Longer ones cannot be anybody's, and would only cost time.
         if credentials.password.chars().count() > 128 || credentials.email.len() > 254 {
             return Err(refused());
@@ -94,13 +95,20 @@ impl Auth {
         let email = credentials.email.trim().to_lowercase();
         let account = store::account(&self.db, &email).await?;
         let (known, hash) = match account {
-            Some(account) => (Some((account.id, account.locked_until)), Some(account.password_hash)),
+            Some(account) => (
+                Some((account.id, account.locked_until)),
+                Some(account.password_hash),
+            ),
             None => (None, None),
         };
         let correct = self.passwords.verify(credentials.password, hash).await?;
-        let Some((user, locked_until)) = known else { return Err(refused()) };
+        let Some((user, locked_until)) = known else {
+            return Err(refused());
+        };
         // After the hash, and for a right password too: neither time nor answer tells which.
-        let wait = locked_until.map_or(0, |until| (until - OffsetDateTime::now_utc()).whole_seconds());
+        let wait = locked_until.map_or(0, |until| {
+            (until - OffsetDateTime::now_utc()).whole_seconds()
+        });
         if wait > 0 {
             let detail = "Too many failed logins for this account.";
             return Err(ApiError::too_many_requests(detail, wait.unsigned_abs() + 1));
@@ -119,11 +127,16 @@ impl Auth {
     /// The next tokens of a session. The token is spent; a spent one ends the session.
     pub(crate) async fn refresh(&self, token: &str) -> Result<Tokens, ApiError> {
         let refused = || {
-            ApiError::unauthorized(Some("invalid_token"), "The refresh token is not valid any more.")
+            ApiError::unauthorized(
+                Some("invalid_token"),
+                "The refresh token is not valid any more.",
+            )
         };
         let hash = refresh::hash(token).ok_or_else(refused)?;
         let mut tx = self.db.begin().await?;
-        let token = store::lock_token(&mut tx, &hash).await?.ok_or_else(refused)?;
+        let token = store::lock_token(&mut tx, &hash)
+            .await?
+            .ok_or_else(refused)?;
         if token.revoked_at.is_some() || token.expires_at <= OffsetDateTime::now_utc() {
             return Err(refused());
         }
@@ -137,14 +150,18 @@ impl Auth {
             return Err(refused());
         }
         store::spend(&mut tx, &hash).await?;
-        let tokens = self.tokens(&mut tx, token.user_id, token.session_id).await?;
+        let tokens = self
+            .tokens(&mut tx, token.user_id, token.session_id)
+            .await?;
         tx.commit().await.map_err(zephyr_db::DbError::from)?;
         Ok(tokens)
     }
 
     /// Ends the session of a token; not an error when there is none.
     pub(crate) async fn logout(&self, token: &str) -> Result<(), ApiError> {
-        let Some(hash) = refresh::hash(token) else { return Ok(()) };
+        let Some(hash) = refresh::hash(token) else {
+            return Ok(());
+        };
         let mut tx = self.db.begin().await?;
         if let Some(token) = store::lock_token(&mut tx, &hash).await? {
             store::revoke(&mut tx, token.session_id, "logout").await?;

@@ -11,5 +11,9 @@ pub const OUTBOX: Outbox = zephyr_db::outbox!("auth");
 /// An account was made.
 #[must_use]
 pub fn registered(user: Uuid) -> Event {
-    Event::new("user.registered", user.to_string(), json!({ "user_id": user }))
+    Event::new(
+        "user.registered",
+        user.to_string(),
+        json!({ "user_id": user }),
+    )
 }

@@ -53,7 +53,9 @@ pub(crate) struct SigningKey {
 
 impl std::fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.kid)).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|key| &key.kid))
+            .finish()
     }
 }
 
@@ -64,12 +66,20 @@ impl SigningKeys {
     ///
     /// The file cannot be read or made, or holds something else.
     pub fn load_or_make(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
+        let io = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
         match fs::read(path) {
-            Ok(bytes) => Self::parse(&bytes)
-                .map_err(|reason| KeyError::Invalid { path: path.to_owned(), reason }),
+            Ok(bytes) => Self::parse(&bytes).map_err(|reason| KeyError::Invalid {
+                path: path.to_owned(),
+                reason,
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let invalid = |reason| KeyError::Invalid { path: path.to_owned(), reason };
+                let invalid = |reason| KeyError::Invalid {
+                    path: path.to_owned(),
+                    reason,
+                };
                 let der = generate().map_err(invalid)?;
                 let text = pem::encode(&pem::Pem::new(TAG, der));
                 let mut options = OpenOptions::new();
@@ -109,7 +119,11 @@ impl SigningKeys {
             SigningKey::from_der(block.into_contents()).map_err(at)
         });
         let keys: Vec<SigningKey> = keys.collect::<Result<_, _>>()?;
-        if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            Err("holds no key".to_owned())
+        } else {
+            Ok(Self(keys))
+        }
     }
 
     pub(crate) fn signing(&self) -> &SigningKey {
@@ -143,7 +157,11 @@ impl SigningKey {
         let x = URL_SAFE_NO_PAD.encode(pair.public_key());
         // Members in lexical order, no white space (RFC 7638, section 3).
         let thumbprint = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
-        Ok(Self { kid: URL_SAFE_NO_PAD.encode(thumbprint), x, der })
+        Ok(Self {
+            kid: URL_SAFE_NO_PAD.encode(thumbprint),
+            x,
+            der,
+        })
     }
 }
 
@@ -164,14 +182,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
         let made = SigningKeys::load_or_make(&path).unwrap().jwks();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(SigningKeys::load_or_make(&path).unwrap().jwks(), made);
     }
 
     #[test]
     fn the_thumbprint_is_that_of_rfc_8037() {
         // Appendix A.1 to A.3 of RFC 8037.
-        let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let seed = URL_SAFE_NO_PAD
+            .decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
+            .unwrap();
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
         let key = SigningKey::from_der(pair.to_pkcs8v1().unwrap().as_ref().to_vec()).unwrap();
         assert_eq!(key.x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
@@ -185,8 +208,14 @@ mod tests {
         for (text, expected) in [
             ("", "holds no key"),
             ("garbage", "holds no key"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "block 1: is a CERTIFICATE"),
-            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "block 1: is not an Ed25519"),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "block 1: is a CERTIFICATE",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+                "block 1: is not an Ed25519",
+            ),
         ] {
             fs::write(&path, text).unwrap();
             let error = SigningKeys::load_or_make(&path).unwrap_err().to_string();

@@ -62,9 +62,18 @@ pub struct Tokens {
 
 /// Passwords that are tried first, of twelve characters and more.
 const COMMON: [&str; 12] = [
-    "123456789012", "1234567890123", "passwordpassword", "password1234", "password12345",
-    "qwertyuiop123", "qwertyuiopas", "iloveyou1234", "administrator", "letmein12345",
-    "welcome12345", "111111111111",
+    "123456789012",
+    "1234567890123",
+    "passwordpassword",
+    "password1234",
+    "password12345",
+    "qwertyuiop123",
+    "qwertyuiopas",
+    "iloveyou1234",
+    "administrator",
+    "letmein12345",
+    "welcome12345",
+    "111111111111",
 ];
 
 impl NewAccount {
@@ -78,7 +87,11 @@ impl NewAccount {
         self.email = self.email.trim().to_lowercase();
         errors.check(is_address(&self.email), "email", "must be an email address");
         let length = self.password.chars().count();
-        errors.check((12..=128).contains(&length), "password", "must be 12 to 128 characters long");
+        errors.check(
+            (12..=128).contains(&length),
+            "password",
+            "must be 12 to 128 characters long",
+        );
         let lower = self.password.to_lowercase();
         let easy = COMMON.contains(&lower.as_str())
             || lower.chars().all(|c| lower.starts_with(c))
@@ -86,7 +99,11 @@ impl NewAccount {
         errors.check(!easy, "password", "is among those that are guessed first");
         self.display_name = self.display_name.trim().to_owned();
         let length = self.display_name.chars().count();
-        errors.check((1..=80).contains(&length), "display_name", "must be 1 to 80 characters long");
+        errors.check(
+            (1..=80).contains(&length),
+            "display_name",
+            "must be 1 to 80 characters long",
+        );
         let plain = !self.display_name.chars().any(char::is_control);
         errors.check(plain, "display_name", "must not hold control characters");
         errors.into_result()?;
@@ -96,7 +113,9 @@ impl NewAccount {
 
 /// Loose on purpose: whether an address exists only mail can tell.
 fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
     let legal = |c: char| !c.is_whitespace() && !c.is_control() && c != '@';
     text.len() <= 254
         && (1..=64).contains(&local.len())
@@ -122,14 +141,22 @@ mod tests {
             display_name: name.into(),
         };
         account.checked().map_err(|error| {
-            error.problem(None).errors.into_iter().map(|error| error.field).collect()
+            error
+                .problem(None)
+                .errors
+                .into_iter()
+                .map(|error| error.field)
+                .collect()
         })
     }
 
     #[test]
     fn an_account_is_normalised() {
         let account = account(" Ada@Example.ORG ", "correct horse battery", " Ada ").unwrap();
-        assert_eq!((account.email.as_str(), account.display_name.as_str()), ("ada@example.org", "Ada"));
+        assert_eq!(
+            (account.email.as_str(), account.display_name.as_str()),
+            ("ada@example.org", "Ada")
+        );
     }
 
     #[test]
@@ -139,10 +166,17 @@ mod tests {
             ["email", "password", "display_name"]
         );
         for password in ["Password1234", "aaaaaaaaaaaaaaaa", "ada@example.org"] {
-            assert_eq!(account("ada@example.org", password, "Ada").err().unwrap(), ["password"]);
+            assert_eq!(
+                account("ada@example.org", password, "Ada").err().unwrap(),
+                ["password"]
+            );
         }
         for email in ["a@b", "@b.c", "a b@c.de", "a@b..c", "a@-b.c", "a@@b.c"] {
-            assert_eq!(account(email, "correct horse", "A").err().unwrap(), ["email"], "{email}");
+            assert_eq!(
+                account(email, "correct horse", "A").err().unwrap(),
+                ["email"],
+                "{email}"
+            );
         }
     }
 }

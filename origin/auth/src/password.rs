@@ -36,7 +36,9 @@ impl Passwords {
 
     /// The hash of a password, in PHC string form.
     pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
-        self.run(move || hash(&password)).await?.map_err(|error| ApiError::internal(error.to_string()))
+        self.run(move || hash(&password))
+            .await?
+            .map_err(|error| ApiError::internal(error.to_string()))
     }
 
     /// Whether the password is the hash's. Without a hash it takes as long and is false.
@@ -47,9 +49,16 @@ impl Passwords {
     ) -> Result<bool, ApiError> {
         self.run(move || {
             let known = hash.is_some();
-            let Some(hash) = hash.or_else(|| NOBODY.clone()) else { return false };
-            let Ok(parsed) = PasswordHash::new(&hash) else { return false };
-            hasher().verify_password(password.as_bytes(), &parsed).is_ok() && known
+            let Some(hash) = hash.or_else(|| NOBODY.clone()) else {
+                return false;
+            };
+            let Ok(parsed) = PasswordHash::new(&hash) else {
+                return false;
+            };
+            hasher()
+                .verify_password(password.as_bytes(), &parsed)
+                .is_ok()
+                && known
         })
         .await
     }
@@ -59,9 +68,16 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let Ok(_place) = self.waiting.clone().try_acquire_owned() else {
-            return Err(ApiError::unavailable("too many passwords wait to be hashed"));
+            return Err(ApiError::unavailable(
+                "too many passwords wait to be hashed",
+            ));
         };
-        let running = self.running.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        let running = self
+            .running
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(ApiError::internal)?;
         tokio::task::spawn_blocking(move || {
             let _running = running;
             work()
@@ -81,7 +97,9 @@ fn hash(password: &str) -> Result<String, argon2::password_hash::Error> {
     // Without randomness no hash is made: an equal salt would tell equal passwords.
     aws_lc_rs::rand::fill(&mut bits).map_err(|_| argon2::password_hash::Error::Crypto)?;
     let salt = SaltString::encode_b64(&bits)?;
-    Ok(hasher().hash_password(password.as_bytes(), &salt)?.to_string())
+    Ok(hasher()
+        .hash_password(password.as_bytes(), &salt)?
+        .to_string())
 }
 
 #[cfg(test)]
@@ -92,9 +110,27 @@ mod tests {
     async fn only_the_password_verifies() {
         let passwords = Passwords::new();
         let hash = passwords.hash("correct horse".into()).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correct house".into(), Some(hash)).await.unwrap());
-        assert!(!passwords.verify("the password of nobody at all".into(), None).await.unwrap());
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        assert!(
+            passwords
+                .verify("correct horse".into(), Some(hash.clone()))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify("correct house".into(), Some(hash))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify("the password of nobody at all".into(), None)
+                .await
+                .unwrap()
+        );
     }
 }

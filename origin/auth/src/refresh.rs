@@ -13,12 +13,17 @@ const PREFIX: &str = "zrt_";
 pub(crate) fn make() -> Result<(String, [u8; 32]), ApiError> {
     let mut bits = [0; 32];
     fill(&mut bits).map_err(|_| ApiError::internal("the system has no random numbers"))?;
-    Ok((format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bits)), Sha256::digest(bits).into()))
+    Ok((
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bits)),
+        Sha256::digest(bits).into(),
+    ))
 }
 
 /// The hash of a token that a client sent; none when it has not a token's form.
 pub(crate) fn hash(token: &str) -> Option<[u8; 32]> {
-    let encoded = token.strip_prefix(PREFIX).filter(|encoded| encoded.len() == 43)?;
+    let encoded = token
+        .strip_prefix(PREFIX)
+        .filter(|encoded| encoded.len() == 43)?;
     let bits = URL_SAFE_NO_PAD.decode(encoded).ok()?;
     Some(Sha256::digest(bits).into())
 }

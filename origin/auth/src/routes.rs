@@ -34,7 +34,10 @@ fn private(status: StatusCode, tokens: Tokens) -> impl IntoResponse {
 }
 
 fn user_agent(headers: &HeaderMap) -> &str {
-    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Make an account
@@ -53,7 +56,10 @@ async fn register(
     headers: HeaderMap,
     Json(account): Json<NewAccount>,
 ) -> Result<impl IntoResponse, Failure> {
-    Ok(private(StatusCode::CREATED, auth.register(account, user_agent(&headers)).await?))
+    Ok(private(
+        StatusCode::CREATED,
+        auth.register(account, user_agent(&headers)).await?,
+    ))
 }
 
 /// Make a session
@@ -72,7 +78,10 @@ async fn login(
     headers: HeaderMap,
     Json(credentials): Json<Credentials>,
 ) -> Result<impl IntoResponse, Failure> {
-    Ok(private(StatusCode::OK, auth.login(credentials, user_agent(&headers)).await?))
+    Ok(private(
+        StatusCode::OK,
+        auth.login(credentials, user_agent(&headers)).await?,
+    ))
 }
 
 /// Spend a refresh token on new tokens
@@ -89,7 +98,10 @@ async fn refresh(
     State(auth): State<Auth>,
     Json(token): Json<RefreshToken>,
 ) -> Result<impl IntoResponse, Failure> {
-    Ok(private(StatusCode::OK, auth.refresh(&token.refresh_token).await?))
+    Ok(private(
+        StatusCode::OK,
+        auth.refresh(&token.refresh_token).await?,
+    ))
 }
 
 /// End a session
@@ -104,7 +116,10 @@ async fn logout(
     Json(token): Json<RefreshToken>,
 ) -> Result<impl IntoResponse, Failure> {
     auth.logout(&token.refresh_token).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]))
+    Ok((
+        StatusCode::NO_CONTENT,
+        [(header::CACHE_CONTROL, "no-store")],
+    ))
 }
 
 /// The keys that access tokens are signed with
@@ -114,5 +129,8 @@ async fn logout(
 )]
 async fn jwks(State(auth): State<Auth>) -> impl IntoResponse {
     let caching = "public, max-age=300, stale-while-revalidate=600";
-    ([(header::CACHE_CONTROL, caching)], Json((*auth.jwks).clone()))
+    (
+        [(header::CACHE_CONTROL, caching)],
+        Json((*auth.jwks).clone()),
+    )
 }

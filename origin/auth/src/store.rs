@@ -43,12 +43,11 @@ pub(crate) async fn insert_user(
 }
 
 pub(crate) async fn account(db: &Db, email: &str) -> Result<Option<Account>, DbError> {
-    let account = sqlx::query_as(
-        "select id, password_hash, locked_until from auth.users where email = $1",
-    )
-    .bind(email)
-    .fetch_optional(db.write())
-    .await?;
+    let account =
+        sqlx::query_as("select id, password_hash, locked_until from auth.users where email = $1")
+            .bind(email)
+            .fetch_optional(db.write())
+            .await?;
     Ok(account)
 }
 

@@ -44,7 +44,9 @@ pub struct Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Tokenizer")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +69,12 @@ impl Tokenizer {
             .collect::<Result<_, jsonwebtoken::errors::Error>>()?;
         let first = keys.signing();
         let signing = EncodingKey::from_ed_der(&first.der);
-        Ok(Self { kid: first.kid.clone(), signing, verifying, validation })
+        Ok(Self {
+            kid: first.kid.clone(),
+            signing,
+            verifying,
+            validation,
+        })
     }
 
     /// A token for a user.
@@ -101,14 +108,22 @@ impl TokenVerifier for Tokenizer {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let kid = header.kid.ok_or(TokenError::Invalid)?;
         let key = self.verifying.get(&kid).ok_or(TokenError::Invalid)?;
-        let data = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|error| {
-            match error.kind() {
-                ErrorKind::ExpiredSignature => TokenError::Expired,
-                _ => TokenError::Invalid,
-            }
-        })?;
-        let scopes = data.claims.scope.split(' ').filter(|scope| !scope.is_empty());
-        Ok(Identity { subject: data.claims.sub, scopes: scopes.map(str::to_owned).collect() })
+        let data =
+            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => TokenError::Expired,
+                    _ => TokenError::Invalid,
+                }
+            })?;
+        let scopes = data
+            .claims
+            .scope
+            .split(' ')
+            .filter(|scope| !scope.is_empty());
+        Ok(Identity {
+            subject: data.claims.sub,
+            scopes: scopes.map(str::to_owned).collect(),
+        })
     }
 }
 
@@ -123,9 +138,11 @@ mod tests {
     fn signed(keys: &SigningKeys, header: &Value, claims: &Value) -> String {
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", encode(header), encode(claims));
-        let pair =
-            aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(&keys.signing().der).unwrap();
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes())))
+        let pair = aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(&keys.signing().der).unwrap();
+        format!(
+            "{message}.{}",
+            URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes()))
+        )
     }
 
     fn claims(change: impl FnOnce(&mut Value)) -> Value {
@@ -155,18 +172,50 @@ mod tests {
         let tokenizer = Tokenizer::new(&keys).unwrap();
         let kid = keys.signing().kid.clone();
         let good = json!({ "alg": "EdDSA", "kid": kid });
-        assert!(tokenizer.verify(&signed(&keys, &good, &claims(|_| {}))).is_ok());
+        assert!(
+            tokenizer
+                .verify(&signed(&keys, &good, &claims(|_| {})))
+                .is_ok()
+        );
 
         let now = OffsetDateTime::now_utc().unix_timestamp();
         for (name, claims, error) in [
-            ("expired", claims(|c| c["exp"] = (now - 120).into()), TokenError::Expired),
-            ("not yet", claims(|c| c["nbf"] = (now + 120).into()), TokenError::Invalid),
-            ("issuer", claims(|c| c["iss"] = "else".into()), TokenError::Invalid),
-            ("audience", claims(|c| c["aud"] = "else".into()), TokenError::Invalid),
-            ("no exp", claims(|c| drop(c.as_object_mut().unwrap().remove("exp"))), TokenError::Invalid),
-            ("subject", claims(|c| c["sub"] = "x".into()), TokenError::Invalid),
+            (
+                "expired",
+                claims(|c| c["exp"] = (now - 120).into()),
+                TokenError::Expired,
+            ),
+            (
+                "not yet",
+                claims(|c| c["nbf"] = (now + 120).into()),
+                TokenError::Invalid,
+            ),
+            (
+                "issuer",
+                claims(|c| c["iss"] = "else".into()),
+                TokenError::Invalid,
+            ),
+            (
+                "audience",
+                claims(|c| c["aud"] = "else".into()),
+                TokenError::Invalid,
+            ),
+            (
+                "no exp",
+                claims(|c| drop(c.as_object_mut().unwrap().remove("exp"))),
+                TokenError::Invalid,
+            ),
+            (
+                "subject",
+                claims(|c| c["sub"] = "x".into()),
+                TokenError::Invalid,
+            ),
         ] {
-            assert_eq!(tokenizer.verify(&signed(&keys, &good, &claims)), Err(error), "{name}");
+            assert_eq!(
+                tokenizer.verify(&signed(&keys, &good, &claims)),
+                Err(error),
+                "{name}"
+            );
         }
         for (name, header) in [
             ("unknown kid", json!({ "alg": "EdDSA", "kid": "x" })),

@@ -28,7 +28,10 @@ impl Control {
             .routes(routes!(health))
             .routes(routes!(purge))
             .layer(DefaultBodyLimit::max(MAX_BODY))
-            .layer(middleware::from_fn_with_state(self.admin_token.clone(), token::require))
+            .layer(middleware::from_fn_with_state(
+                self.admin_token.clone(),
+                token::require,
+            ))
             .with_state(self.clone())
     }
 }
@@ -83,7 +86,9 @@ async fn changes(
     let page = params.page();
     let before = params.value("before").unwrap_or(i64::MAX);
     params.finish()?;
-    Ok(fresh(store::last_changes(&control.db, before, page.limit.into()).await?))
+    Ok(fresh(
+        store::last_changes(&control.db, before, page.limit.into()).await?,
+    ))
 }
 
 /// How the origin fares

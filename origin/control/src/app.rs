@@ -92,7 +92,11 @@ impl Control {
 
     pub(crate) fn source(&self) -> Source {
         let (head, stop) = (self.head.subscribe(), self.stop.clone());
-        Source { db: self.db.clone(), head, stop }
+        Source {
+            db: self.db.clone(),
+            head,
+            stop,
+        }
     }
 
     pub(crate) async fn nodes(&self) -> Result<Vec<NodeView>, ApiError> {
@@ -100,12 +104,20 @@ impl Control {
         let now = OffsetDateTime::now_utc();
         let view = |node: store::Node| NodeView {
             behind: (head - node.heartbeat.seq).max(0),
-            state: if now - node.last_seen < LOST_AFTER { "alive" } else { "lost" },
+            state: if now - node.last_seen < LOST_AFTER {
+                "alive"
+            } else {
+                "lost"
+            },
             heartbeat: node.heartbeat.0,
             first_seen: node.first_seen,
             last_seen: node.last_seen,
         };
-        Ok(store::nodes(&self.db).await?.into_iter().map(view).collect())
+        Ok(store::nodes(&self.db)
+            .await?
+            .into_iter()
+            .map(view)
+            .collect())
     }
 
     /// What the nodes that are alive report, equal ones together.
@@ -114,7 +126,12 @@ impl Control {
         of: impl Fn(NodeView) -> Vec<T>,
     ) -> Result<Vec<(T, Vec<String>)>, ApiError> {
         let mut all: Vec<(T, Vec<String>)> = Vec::new();
-        for node in self.nodes().await?.into_iter().filter(|node| node.state == "alive") {
+        for node in self
+            .nodes()
+            .await?
+            .into_iter()
+            .filter(|node| node.state == "alive")
+        {
             let name = node.heartbeat.node.clone();
             for what in of(node) {
                 match all.iter_mut().find(|known| known.0 == what) {
@@ -144,7 +161,18 @@ impl Control {
             })
             .collect();
         let late = outboxes.iter().any(|outbox| outbox.oldest_seconds > 60.0);
-        let status = if late || nodes_lost > 0 { "degraded" } else { "ok" };
-        Ok(Health { status, database_ms, seq, nodes_alive, nodes_lost, outboxes })
+        let status = if late || nodes_lost > 0 {
+            "degraded"
+        } else {
+            "ok"
+        };
+        Ok(Health {
+            status,
+            database_ms,
+            seq,
+            nodes_alive,
+            nodes_lost,
+            outboxes,
+        })
     }
 }

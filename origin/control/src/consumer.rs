@@ -44,13 +44,21 @@ impl Consumer for PurgeOnEvent {
     async fn consume(&self, event: &Event) -> Result<(), ConsumerError> {
         let keys = serde_json::from_value(event.payload["surrogate_keys"].clone());
         let purge = keys.ok().and_then(|keys: Vec<String>| {
-            PurgeParams { keys: Some(keys), url: None, all: None }.checked().ok()
+            PurgeParams {
+                keys: Some(keys),
+                url: None,
+                all: None,
+            }
+            .checked()
+            .ok()
         });
         let Some(purge) = purge else {
             // Trying again would not mend it, and would hold back all that is behind it.
             tracing::error!(event.id = %event.id, kind = event.kind, "An event without usable surrogate keys was left out");
             return Ok(());
         };
-        self.take(event, &purge).await.map_err(|error| ConsumerError(error.into()))
+        self.take(event, &purge)
+            .await
+            .map_err(|error| ConsumerError(error.into()))
     }
 }

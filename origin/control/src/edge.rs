@@ -21,15 +21,15 @@ impl Control {
             .route("/control/changes", routing::get(changes))
             .route("/control/heartbeat", routing::post(heartbeat))
             .layer(DefaultBodyLimit::max(MAX_BODY))
-            .layer(middleware::from_fn_with_state(self.edge_token.clone(), token::require))
+            .layer(middleware::from_fn_with_state(
+                self.edge_token.clone(),
+                token::require,
+            ))
             .with_state(self.clone())
     }
 }
 
-async fn changes(
-    State(control): State<Control>,
-    mut params: Params,
-) -> Result<Response, Failure> {
+async fn changes(State(control): State<Control>, mut params: Params) -> Result<Response, Failure> {
     let node = params.text("node");
     if !node.as_deref().is_some_and(model::is_node) {
         params.wrong("node", model::NODE_RULE);

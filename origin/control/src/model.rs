@@ -41,7 +41,11 @@ impl PurgeParams {
         let mut errors = FieldErrors::default();
         let purge = match (self.keys, self.url, self.all) {
             (Some(keys), None, None) => {
-                errors.check((1..=256).contains(&keys.len()), "keys", "must be 1 to 256 keys");
+                errors.check(
+                    (1..=256).contains(&keys.len()),
+                    "keys",
+                    "must be 1 to 256 keys",
+                );
                 for (index, key) in keys.iter().enumerate() {
                     if !is_key(key) {
                         let rule = "must be 1 to 256 visible ASCII characters";
@@ -168,7 +172,11 @@ impl Heartbeat {
         errors.check(is_node(&self.node), "node", NODE_RULE);
         errors.check(self.seq >= 0, "seq", "must be 0 or more");
         errors.check(self.routes.len() <= MAX_REPORTED, "routes", "are too many");
-        errors.check(self.components.len() <= MAX_REPORTED, "components", "are too many");
+        errors.check(
+            self.components.len() <= MAX_REPORTED,
+            "components",
+            "are too many",
+        );
         errors.into_result()
     }
 }
@@ -258,21 +266,38 @@ mod tests {
     fn check(json: &str) -> Result<Purge, Vec<String>> {
         let params: PurgeParams = serde_json::from_str(json).unwrap();
         params.checked().map_err(|error| {
-            error.problem(None).errors.into_iter().map(|error| error.field).collect()
+            error
+                .problem(None)
+                .errors
+                .into_iter()
+                .map(|error| error.field)
+                .collect()
         })
     }
 
     #[test]
     fn a_purge_is_one_thing() {
-        assert_eq!(check(r#"{"keys":["a"]}"#), Ok(Purge::Keys(vec!["a".into()])));
-        assert_eq!(check(r#"{"url":"http://a/b?c"}"#), Ok(Purge::Url("http://a/b?c".into())));
+        assert_eq!(
+            check(r#"{"keys":["a"]}"#),
+            Ok(Purge::Keys(vec!["a".into()]))
+        );
+        assert_eq!(
+            check(r#"{"url":"http://a/b?c"}"#),
+            Ok(Purge::Url("http://a/b?c".into()))
+        );
         assert_eq!(check(r#"{"all":true}"#), Ok(Purge::All(true)));
         assert_eq!(check(r#"{"keys":[]}"#), Err(vec!["keys".into()]));
-        assert_eq!(check(r#"{"keys":["a","b c"]}"#), Err(vec!["keys[1]".into()]));
+        assert_eq!(
+            check(r#"{"keys":["a","b c"]}"#),
+            Err(vec!["keys[1]".into()])
+        );
         assert_eq!(check(r#"{"url":"/b"}"#), Err(vec!["url".into()]));
         assert_eq!(check(r#"{"all":false}"#), Err(vec!["all".into()]));
         assert_eq!(check("{}"), Err(vec![String::new()]));
-        assert_eq!(check(r#"{"all":true,"url":"http://a/"}"#), Err(vec![String::new()]));
+        assert_eq!(
+            check(r#"{"all":true,"url":"http://a/"}"#),
+            Err(vec![String::new()])
+        );
     }
 
     #[test]

@@ -39,7 +39,9 @@ pub(crate) async fn append(
 }
 
 pub(crate) async fn head(db: &Db) -> Result<i64, DbError> {
-    Ok(sqlx::query_scalar("select seq from control.head").fetch_one(db.write()).await?)
+    Ok(sqlx::query_scalar("select seq from control.head")
+        .fetch_one(db.write())
+        .await?)
 }
 
 /// What a stream begins with, of one moment.
@@ -80,11 +82,7 @@ pub(crate) async fn changes_after(db: &Db, seq: i64) -> Result<Vec<(i64, String,
     Ok(changes)
 }
 
-pub(crate) async fn last_changes(
-    db: &Db,
-    before: i64,
-    limit: i64,
-) -> Result<Vec<Change>, DbError> {
+pub(crate) async fn last_changes(db: &Db, before: i64, limit: i64) -> Result<Vec<Change>, DbError> {
     let rows: Vec<(i64, String, Value, OffsetDateTime)> = sqlx::query_as(
         "select seq, kind, payload, created_at from control.changes
          where seq < $1 order by seq desc limit $2",
@@ -93,7 +91,12 @@ pub(crate) async fn last_changes(
     .bind(limit)
     .fetch_all(db.read())
     .await?;
-    let change = |(seq, kind, payload, created_at)| Change { seq, kind, payload, created_at };
+    let change = |(seq, kind, payload, created_at)| Change {
+        seq,
+        kind,
+        payload,
+        created_at,
+    };
     Ok(rows.into_iter().map(change).collect())
 }
 
@@ -160,12 +163,11 @@ pub(crate) async fn nodes(db: &Db) -> Result<Vec<Node>, DbError> {
 /// Forgets changes that no node will ask for any more, nodes gone for a week, and old events.
 pub(crate) async fn trim(db: &Db, keep: i64) -> Result<u64, DbError> {
     let mut tx = db.begin().await?;
-    let trimmed = sqlx::query(
-        "delete from control.changes where seq <= (select seq from control.head) - $1",
-    )
-    .bind(keep)
-    .execute(&mut *tx)
-    .await?;
+    let trimmed =
+        sqlx::query("delete from control.changes where seq <= (select seq from control.head) - $1")
+            .bind(keep)
+            .execute(&mut *tx)
+            .await?;
     sqlx::query("delete from control.nodes where last_seen < now() - interval '7 days'")
         .execute(&mut *tx)
         .await?;

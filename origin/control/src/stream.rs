@@ -40,7 +40,12 @@ pub(crate) async fn open(
     let hello = json!({ "seq": seq, "kind": "hello", "kv": kv, "reset": reset });
 
     let (lines, receiver) = mpsc::channel(BUFFER);
-    let follower = Follower { source, lines, seq, kv_known: start.head };
+    let follower = Follower {
+        source,
+        lines,
+        seq,
+        kv_known: start.head,
+    };
     tokio::spawn(follower.run(hello));
     Ok(receiver)
 }
@@ -101,7 +106,10 @@ impl Follower {
                         let line = json!({ "seq": seq, "kind": "kv", "key": key, "value": value });
                         self.send(&line).await
                     }
-                    _ => self.send(&json!({ "seq": seq, "kind": "purge", "purge": payload })).await,
+                    _ => {
+                        self.send(&json!({ "seq": seq, "kind": "purge", "purge": payload }))
+                            .await
+                    }
                 };
                 if let Err(gone) = sent {
                     return Ok(Err(gone));

@@ -16,7 +16,10 @@ pub(crate) async fn require(
     request: Request,
     next: Next,
 ) -> Response {
-    let sent = request.headers().get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+    let sent = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .map(http::HeaderValue::as_bytes);
     let sent = sent.and_then(|value| value.split_at_checked(7));
     let right = match sent {
         Some((scheme, sent)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
@@ -29,5 +32,9 @@ pub(crate) async fn require(
         return next.run(request).await;
     }
     let error = sent.map(|_| "invalid_token");
-    Failure(ApiError::unauthorized(error, "This route needs its bearer token.")).into_response()
+    Failure(ApiError::unauthorized(
+        error,
+        "This route needs its bearer token.",
+    ))
+    .into_response()
 }

@@ -21,7 +21,10 @@ impl Stream {
         let answer = request.bearer_auth(EDGE_TOKEN).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()["content-type"], "application/x-ndjson");
-        Self { answer, buffer: Vec::new() }
+        Self {
+            answer,
+            buffer: Vec::new(),
+        }
     }
 
     /// The next line.
@@ -32,7 +35,11 @@ impl Stream {
                 return serde_json::from_slice(&line).unwrap();
             }
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.answer.chunk());
-            let chunk = chunk.await.expect("a line in time").unwrap().expect("the stream goes on");
+            let chunk = chunk
+                .await
+                .expect("a line in time")
+                .unwrap()
+                .expect("the stream goes on");
             self.buffer.extend_from_slice(&chunk);
         }
     }
@@ -49,7 +56,12 @@ impl Stream {
 }
 
 async fn purge(origin: &TestOrigin, body: &Value) -> Response {
-    origin.admin(Method::POST, "/admin/api/purge").json(body).send().await.unwrap()
+    origin
+        .admin(Method::POST, "/admin/api/purge")
+        .json(body)
+        .send()
+        .await
+        .unwrap()
 }
 
 fn heartbeat(node: &str, seq: i64) -> Value {
@@ -64,21 +76,42 @@ fn heartbeat(node: &str, seq: i64) -> Value {
 }
 
 async fn beat(origin: &TestOrigin, body: &Value) -> StatusCode {
-    let request = origin.request(Method::POST, "/control/heartbeat").bearer_auth(EDGE_TOKEN);
+    let request = origin
+        .request(Method::POST, "/control/heartbeat")
+        .bearer_auth(EDGE_TOKEN);
     request.json(body).send().await.unwrap().status()
 }
 
 #[tokio::test]
 async fn nobody_gets_in_without_the_right_token() {
     let origin = TestOrigin::start().await;
-    for path in ["/admin/api/nodes", "/admin/api/health", "/control/changes?node=a"] {
-        assert_eq!(origin.get(path).await.status(), StatusCode::UNAUTHORIZED, "{path}");
-        let wrong = origin.request(Method::GET, path).bearer_auth("wrong-token-wrong-token");
-        assert_eq!(wrong.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
+    for path in [
+        "/admin/api/nodes",
+        "/admin/api/health",
+        "/control/changes?node=a",
+    ] {
+        assert_eq!(
+            origin.get(path).await.status(),
+            StatusCode::UNAUTHORIZED,
+            "{path}"
+        );
+        let wrong = origin
+            .request(Method::GET, path)
+            .bearer_auth("wrong-token-wrong-token");
+        assert_eq!(
+            wrong.send().await.unwrap().status(),
+            StatusCode::UNAUTHORIZED,
+            "{path}"
+        );
     }
     // The two tokens do not open each other's doors.
-    let edge = origin.request(Method::GET, "/admin/api/nodes").bearer_auth(EDGE_TOKEN);
-    assert_eq!(edge.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let edge = origin
+        .request(Method::GET, "/admin/api/nodes")
+        .bearer_auth(EDGE_TOKEN);
+    assert_eq!(
+        edge.send().await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]
@@ -87,37 +120,63 @@ async fn a_node_that_joins_gets_the_keys_and_then_every_change() {
     // The origin publishes its keys when it starts; whichever comes first, the node gets them.
     let mut stream = Stream::open(&origin, None).await;
     let hello = stream.next().await;
-    assert_eq!((&hello["kind"], &hello["reset"]), (&json!("hello"), &json!(false)));
+    assert_eq!(
+        (&hello["kind"], &hello["reset"]),
+        (&json!("hello"), &json!(false))
+    );
     let jwks = match hello["kv"]["site/jwks"].as_str() {
         Some(jwks) => jwks.to_owned(),
-        None => stream.next_of("kv").await["value"].as_str().unwrap().to_owned(),
+        None => stream.next_of("kv").await["value"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
     };
     assert!(jwks.contains("Ed25519"), "{jwks}");
 
-    let receipt: Value = purge(&origin, &json!({ "keys": ["a"] })).await.json().await.unwrap();
+    let receipt: Value = purge(&origin, &json!({ "keys": ["a"] }))
+        .await
+        .json()
+        .await
+        .unwrap();
     let line = stream.next_of("purge").await;
-    assert_eq!((&line["seq"], &line["purge"]), (&receipt["seq"], &json!({ "keys": ["a"] })));
+    assert_eq!(
+        (&line["seq"], &line["purge"]),
+        (&receipt["seq"], &json!({ "keys": ["a"] }))
+    );
 }
 
 #[tokio::test]
 async fn a_node_that_was_away_continues_where_it_stopped() {
     let origin = TestOrigin::start().await;
-    let first: Value = purge(&origin, &json!({ "all": true })).await.json().await.unwrap();
+    let first: Value = purge(&origin, &json!({ "all": true }))
+        .await
+        .json()
+        .await
+        .unwrap();
     let first = first["seq"].as_i64().unwrap();
     purge(&origin, &json!({ "url": "http://a.example/b" })).await;
 
     let mut stream = Stream::open(&origin, Some(first)).await;
     let hello = stream.next().await;
-    assert_eq!((&hello["seq"], &hello["reset"]), (&json!(first), &json!(false)));
+    assert_eq!(
+        (&hello["seq"], &hello["reset"]),
+        (&json!(first), &json!(false))
+    );
     let line = stream.next_of("purge").await;
     assert_eq!(line["purge"], json!({ "url": "http://a.example/b" }));
 
     // What the log does not reach back to, or has never reached, is said.
-    sqlx::query("delete from control.changes").execute(origin.database.db.write()).await.unwrap();
+    sqlx::query("delete from control.changes")
+        .execute(origin.database.db.write())
+        .await
+        .unwrap();
     for unknown in [0, 1_000_000] {
         let hello = Stream::open(&origin, Some(unknown)).await.next().await;
         assert_eq!(hello["reset"], true, "{unknown}: {hello}");
-        assert!(hello["kv"]["site/jwks"].is_string(), "keys and values come whole: {hello}");
+        assert!(
+            hello["kv"]["site/jwks"].is_string(),
+            "keys and values come whole: {hello}"
+        );
     }
 }
 
@@ -128,9 +187,21 @@ async fn a_write_to_a_listing_is_a_purge_once() {
     stream.next().await;
     let user = origin.user("ada").await;
     let body = json!({ "title": "Bicycle", "category": "bicycles", "price": { "amount": 1, "currency": "EUR" } });
-    let request = origin.request(Method::POST, "/api/listings").bearer_auth(&user.access_token);
-    let made: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
-    let keys = json!(["listing-search", format!("listing-{}", made["id"].as_str().unwrap())]);
+    let request = origin
+        .request(Method::POST, "/api/listings")
+        .bearer_auth(&user.access_token);
+    let made: Value = request
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let keys = json!([
+        "listing-search",
+        format!("listing-{}", made["id"].as_str().unwrap())
+    ]);
     assert_eq!(stream.next_of("purge").await["purge"]["keys"], keys);
 
     // The event once more, as after a crash of the relay: nothing comes of it.
@@ -143,53 +214,100 @@ async fn a_write_to_a_listing_is_a_purge_once() {
         ..zephyr_origin_core::Event::new("listing.created", "x", json!({ "surrogate_keys": keys }))
     };
     let consumer = zephyr_control::PurgeOnEvent::new(origin.database.db.clone());
-    zephyr_origin_core::Consumer::consume(&consumer, &again).await.unwrap();
-    let purges: i64 = sqlx::query_scalar("select count(*) from control.changes where kind = 'purge'")
-        .fetch_one(origin.database.db.write())
+    zephyr_origin_core::Consumer::consume(&consumer, &again)
         .await
         .unwrap();
+    let purges: i64 =
+        sqlx::query_scalar("select count(*) from control.changes where kind = 'purge'")
+            .fetch_one(origin.database.db.write())
+            .await
+            .unwrap();
     assert_eq!(purges, 1);
 }
 
 #[tokio::test]
 async fn nodes_and_what_they_run_are_seen() {
     let origin = TestOrigin::start().await;
-    assert_eq!(beat(&origin, &heartbeat("edge-1", 0)).await, StatusCode::NO_CONTENT);
-    assert_eq!(beat(&origin, &heartbeat("edge-2", 0)).await, StatusCode::NO_CONTENT);
-    assert_eq!(beat(&origin, &heartbeat("bad name", 0)).await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        beat(&origin, &heartbeat("edge-1", 0)).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        beat(&origin, &heartbeat("edge-2", 0)).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        beat(&origin, &heartbeat("bad name", 0)).await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     purge(&origin, &json!({ "all": true })).await;
 
     let get = async |path: &str| -> Value {
-        origin.admin(Method::GET, path).send().await.unwrap().json().await.unwrap()
+        origin
+            .admin(Method::GET, path)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     };
     let nodes = get("/admin/api/nodes").await;
     assert_eq!(nodes.as_array().unwrap().len(), 2);
-    assert_eq!((&nodes[0]["node"], &nodes[0]["state"]), (&json!("edge-1"), &json!("alive")));
+    assert_eq!(
+        (&nodes[0]["node"], &nodes[0]["state"]),
+        (&json!("edge-1"), &json!("alive"))
+    );
     assert!(nodes[0]["behind"].as_i64() >= Some(1), "{nodes}");
     let routes = get("/admin/api/routes").await;
-    assert_eq!((&routes[0]["name"], &routes[0]["nodes"]), (&json!("all"), &json!(["edge-1", "edge-2"])));
+    assert_eq!(
+        (&routes[0]["name"], &routes[0]["nodes"]),
+        (&json!("all"), &json!(["edge-1", "edge-2"]))
+    );
     assert_eq!(get("/admin/api/components").await[0]["sha256"], "11");
     assert_eq!(get("/admin/api/health").await["status"], "ok");
 
-    sqlx::query("update control.nodes set last_seen = now() - interval '1 minute' where name = 'edge-2'")
-        .execute(origin.database.db.write())
-        .await
-        .unwrap();
+    sqlx::query(
+        "update control.nodes set last_seen = now() - interval '1 minute' where name = 'edge-2'",
+    )
+    .execute(origin.database.db.write())
+    .await
+    .unwrap();
     assert_eq!(get("/admin/api/nodes").await[1]["state"], "lost");
-    assert_eq!(get("/admin/api/routes").await[0]["nodes"], json!(["edge-1"]));
+    assert_eq!(
+        get("/admin/api/routes").await[0]["nodes"],
+        json!(["edge-1"])
+    );
     assert_eq!(get("/admin/api/health").await["status"], "degraded");
 }
 
 #[tokio::test]
 async fn a_purge_is_one_thing_and_says_so() {
     let origin = TestOrigin::start().await;
-    for bad in [json!({}), json!({ "all": false }), json!({ "keys": [] }), json!({ "url": "/x" }), json!({ "tags": 1 })] {
-        assert_eq!(purge(&origin, &bad).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+    for bad in [
+        json!({}),
+        json!({ "all": false }),
+        json!({ "keys": [] }),
+        json!({ "url": "/x" }),
+        json!({ "tags": 1 }),
+    ] {
+        assert_eq!(
+            purge(&origin, &bad).await.status(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{bad}"
+        );
     }
     let receipt = purge(&origin, &json!({ "keys": ["a", "b"] })).await;
     assert_eq!(receipt.status(), StatusCode::ACCEPTED);
     let seq = receipt.json::<Value>().await.unwrap()["seq"].clone();
-    let changes = origin.admin(Method::GET, "/admin/api/changes?limit=1").send().await.unwrap();
+    let changes = origin
+        .admin(Method::GET, "/admin/api/changes?limit=1")
+        .send()
+        .await
+        .unwrap();
     let changes: Value = changes.json().await.unwrap();
-    assert_eq!((&changes[0]["seq"], &changes[0]["payload"]), (&seq, &json!({ "keys": ["a", "b"] })));
+    assert_eq!(
+        (&changes[0]["seq"], &changes[0]["payload"]),
+        (&seq, &json!({ "keys": ["a", "b"] }))
+    );
 }

@@ -59,10 +59,21 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_and_nothing_else_does() {
         let text = Cursor::encode(&(7, "a")).into_string();
-        assert_eq!(Cursor::decode::<(i32, String)>(&text), Ok((7, "a".to_owned())));
+        assert_eq!(
+            Cursor::decode::<(i32, String)>(&text),
+            Ok((7, "a".to_owned()))
+        );
         for bad in ["", "!", "AA", &"A".repeat(2000)] {
-            assert_eq!(Cursor::decode::<(i32, String)>(bad), Err(NotACursor), "{bad}");
+            assert_eq!(
+                Cursor::decode::<(i32, String)>(bad),
+                Err(NotACursor),
+                "{bad}"
+            );
         }
-        assert_eq!(Cursor::decode::<u8>(&text), Err(NotACursor), "another position's shape");
+        assert_eq!(
+            Cursor::decode::<u8>(&text),
+            Err(NotACursor),
+            "another position's shape"
+        );
     }
 }

@@ -36,7 +36,10 @@ pub struct FieldErrors(Vec<FieldError>);
 impl FieldErrors {
     /// Notes a wrong field.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(FieldError { field: field.into(), message: message.into() });
+        self.0.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+        });
     }
 
     /// Notes the field unless the condition holds.
@@ -56,7 +59,11 @@ impl FieldErrors {
     ///
     /// 422 with all fields noted.
     pub fn into_result(self) -> Result<(), ApiError> {
-        if self.0.is_empty() { Ok(()) } else { Err(ApiError::validation(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::validation(self.0))
+        }
     }
 }
 
@@ -92,7 +99,14 @@ impl ApiError {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let detail = detail.into();
-        Self { status, title, detail, errors: Vec::new(), headers: Vec::new(), source: None }
+        Self {
+            status,
+            title,
+            detail,
+            errors: Vec::new(),
+            headers: Vec::new(),
+            source: None,
+        }
     }
 
     /// 400: the request cannot be read.
@@ -144,7 +158,11 @@ impl ApiError {
 
     /// 412: the resource has changed since.
     pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "Precondition failed", detail)
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "Precondition failed",
+            detail,
+        )
     }
 
     /// 413.
@@ -154,21 +172,33 @@ impl ApiError {
 
     /// 415.
     pub fn unsupported_media_type(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", detail)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported media type",
+            detail,
+        )
     }
 
     /// 422 that names each wrong field.
     #[must_use]
     pub fn validation(errors: Vec<FieldError>) -> Self {
         let detail = "Some fields are wrong; `errors` names each.";
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable content", detail);
+        let mut error = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Unprocessable content",
+            detail,
+        );
         error.errors = errors;
         error
     }
 
     /// 428 (RFC 6585, section 3): the request must say which state it changes.
     pub fn precondition_required(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::PRECONDITION_REQUIRED, "Precondition required", detail)
+        Self::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "Precondition required",
+            detail,
+        )
     }
 
     /// 429 with `Retry-After`.
@@ -180,16 +210,24 @@ impl ApiError {
     /// 503 with `Retry-After`: something that the origin needs is away.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let detail = "The service is temporarily unavailable. Try again shortly.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail)
-            .with_header(header::RETRY_AFTER, "1")
-            .with_source(source)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service unavailable",
+            detail,
+        )
+        .with_header(header::RETRY_AFTER, "1")
+        .with_source(source)
     }
 
     /// 500. The client learns nothing of the source; the log gets all of it.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let detail = "Something went wrong on our side.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", detail)
-            .with_source(source)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Internal server error",
+            detail,
+        )
+        .with_source(source)
     }
 
     /// Adds a header field to the answer.
@@ -236,7 +274,13 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.status.as_u16(), self.title, self.detail)?;
+        write!(
+            f,
+            "{} {}: {}",
+            self.status.as_u16(),
+            self.title,
+            self.detail
+        )?;
         let mut source = self.source.as_deref().map(|source| source as &dyn StdError);
         while let Some(error) = source {
             write!(f, ": {error}")?;
@@ -267,7 +311,10 @@ mod tests {
         let error = ApiError::internal(std::io::Error::other("password=hunter2"));
         let body = serde_json::to_string(&error.problem(Some("r1".into()))).unwrap();
         assert!(!body.contains("hunter2"), "{body}");
-        assert!(error.to_string().contains("hunter2"), "the log sees it: {error}");
+        assert!(
+            error.to_string().contains("hunter2"),
+            "the log sees it: {error}"
+        );
     }
 
     #[test]
@@ -278,7 +325,12 @@ mod tests {
         errors.add("category", "is unknown");
         let error = errors.into_result().unwrap_err();
         assert_eq!(error.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        let fields: Vec<_> = error.problem(None).errors.into_iter().map(|e| e.field).collect();
+        let fields: Vec<_> = error
+            .problem(None)
+            .errors
+            .into_iter()
+            .map(|e| e.field)
+            .collect();
         assert_eq!(fields, ["title", "category"]);
     }
 }

@@ -22,7 +22,11 @@ impl Identity {
     ///
     /// 403 with the missing scope in `WWW-Authenticate` (RFC 6750, section 3.1).
     pub fn require(&self, scope: &str) -> Result<(), ApiError> {
-        if self.scopes.contains(scope) { Ok(()) } else { Err(ApiError::insufficient_scope(scope)) }
+        if self.scopes.contains(scope) {
+            Ok(())
+        } else {
+            Err(ApiError::insufficient_scope(scope))
+        }
     }
 }
 

@@ -41,7 +41,11 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, NotACurrency> {
         let bytes: [u8; 3] = text.as_bytes().try_into().map_err(|_| NotACurrency)?;
-        if bytes.iter().all(u8::is_ascii_uppercase) { Ok(Self(bytes)) } else { Err(NotACurrency) }
+        if bytes.iter().all(u8::is_ascii_uppercase) {
+            Ok(Self(bytes))
+        } else {
+            Err(NotACurrency)
+        }
     }
 }
 
@@ -78,7 +82,13 @@ mod tests {
     #[test]
     fn money_is_strict() {
         let money: Money = serde_json::from_str(r#"{"amount":1,"currency":"EUR"}"#).unwrap();
-        assert_eq!(money, Money { amount: 1, currency: "EUR".parse().unwrap() });
+        assert_eq!(
+            money,
+            Money {
+                amount: 1,
+                currency: "EUR".parse().unwrap()
+            }
+        );
         for text in [
             r#"{"amount":1.5,"currency":"EUR"}"#,
             r#"{"amount":1,"currency":"eur"}"#,

@@ -35,7 +35,9 @@ impl PageParams {
             Ok(limit @ 1..=Self::MAX) => Self { limit },
             _ => {
                 errors.add("limit", format!("must be 1 to {}", Self::MAX));
-                Self { limit: Self::DEFAULT }
+                Self {
+                    limit: Self::DEFAULT,
+                }
             }
         }
     }

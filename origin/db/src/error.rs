@@ -52,7 +52,11 @@ impl From<sqlx::Error> for DbError {
             sqlx::Error::Database(error) => error.code().is_some_and(|code| is_away(&code)),
             _ => false,
         };
-        if unavailable { Self::Unavailable(error) } else { Self::Failed(error) }
+        if unavailable {
+            Self::Unavailable(error)
+        } else {
+            Self::Failed(error)
+        }
     }
 }
 

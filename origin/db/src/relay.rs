@@ -43,7 +43,11 @@ impl Relay {
     /// A relay between these.
     #[must_use]
     pub fn new(db: Db, outboxes: Vec<Outbox>, consumers: Vec<Arc<dyn Consumer>>) -> Self {
-        Self { db, outboxes, consumers }
+        Self {
+            db,
+            outboxes,
+            consumers,
+        }
     }
 
     /// Works until told to stop. Survives a database that goes and comes back.
@@ -92,16 +96,27 @@ impl Relay {
         if !mine {
             return Ok(false);
         }
-        let rows: Vec<(Uuid, String, String, serde_json::Value, time::OffsetDateTime)> =
-            sqlx::query_as(outbox.take)
-                .fetch_all(&mut *transaction)
-                .await
-                .map_err(DbError::from)?;
+        let rows: Vec<(
+            Uuid,
+            String,
+            String,
+            serde_json::Value,
+            time::OffsetDateTime,
+        )> = sqlx::query_as(outbox.take)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(DbError::from)?;
         let full = rows.len() == 100;
         let mut done = Vec::with_capacity(rows.len());
         let mut failed = None;
         for (id, kind, key, payload, occurred_at) in rows {
-            let event = Event { id, kind, key, payload, occurred_at };
+            let event = Event {
+                id,
+                kind,
+                key,
+                payload,
+                occurred_at,
+            };
             match self.hand_on(&event).await {
                 Ok(()) => done.push(id),
                 Err(error) => {
@@ -120,13 +135,20 @@ impl Relay {
     }
 
     async fn hand_on(&self, event: &Event) -> Result<(), RelayError> {
-        for consumer in self.consumers.iter().filter(|consumer| consumer.wants(&event.kind)) {
-            consumer.consume(event).await.map_err(|error| RelayError::Consumer {
-                consumer: consumer.name(),
-                kind: event.kind.clone(),
-                event: event.id,
-                error,
-            })?;
+        for consumer in self
+            .consumers
+            .iter()
+            .filter(|consumer| consumer.wants(&event.kind))
+        {
+            consumer
+                .consume(event)
+                .await
+                .map_err(|error| RelayError::Consumer {
+                    consumer: consumer.name(),
+                    kind: event.kind.clone(),
+                    event: event.id,
+                    error,
+                })?;
         }
         Ok(())
     }
@@ -134,7 +156,9 @@ impl Relay {
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay").field("outboxes", &self.outboxes).finish_non_exhaustive()
+        f.debug_struct("Relay")
+            .field("outboxes", &self.outboxes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,7 +193,11 @@ pub async fn waiting(db: &Db, outboxes: &[Outbox]) -> Result<Vec<Waiting>, DbErr
         let (events, oldest): (i64, Option<f64>) =
             sqlx::query_as(outbox.waiting).fetch_one(db.read()).await?;
         let oldest_seconds = oldest.unwrap_or_default();
-        all.push(Waiting { schema: outbox.schema, events, oldest_seconds });
+        all.push(Waiting {
+            schema: outbox.schema,
+            events,
+            oldest_seconds,
+        });
     }
     Ok(all)
 }

@@ -18,10 +18,13 @@ pub fn etag(opaque: impl std::fmt::Display) -> HeaderValue {
 pub fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let lines = headers.get_all(header::IF_NONE_MATCH).iter();
     let etag = etag.as_bytes();
-    lines.filter_map(|line| line.to_str().ok()).flat_map(tags).any(|tag| {
-        // Weak comparison (section 8.8.3.2).
-        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag
-    })
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(tags)
+        .any(|tag| {
+            // Weak comparison (section 8.8.3.2).
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag
+        })
 }
 
 /// The tags of a list. A comma may stand within a tag.
@@ -70,8 +73,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
         let lines = parts.headers.get_all(header::IF_MATCH).iter();
-        let tags: Vec<String> =
-            lines.filter_map(|line| line.to_str().ok()).flat_map(tags).map(str::to_owned).collect();
+        let tags: Vec<String> = lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(tags)
+            .map(str::to_owned)
+            .collect();
         if tags.is_empty() {
             let detail = "Send If-Match with the ETag of the state that you change.";
             return Err(ApiError::precondition_required(detail).into());

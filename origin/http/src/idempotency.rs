@@ -30,13 +30,19 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
         let mut lines = parts.headers.get_all(HEADER).iter();
-        let Some(line) = lines.next() else { return Ok(Self(None)) };
+        let Some(line) = lines.next() else {
+            return Ok(Self(None));
+        };
         let text = line.to_str().unwrap_or_default().trim();
         // The draft's structured string and the bare text that most clients send.
-        let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+        let text = text
+            .strip_prefix('"')
+            .and_then(|t| t.strip_suffix('"'))
+            .unwrap_or(text);
         let legal = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if !legal || lines.next().is_some() {
-            let detail = "Idempotency-Key must be given once, with 1 to 255 visible ASCII characters.";
+            let detail =
+                "Idempotency-Key must be given once, with 1 to 255 visible ASCII characters.";
             return Err(ApiError::bad_request(detail).into());
         }
         Ok(Self(Some(text.to_owned())))
@@ -59,7 +65,11 @@ impl Attempt {
         hash.update(target.as_bytes());
         hash.update([0]);
         hash.update(body);
-        Self { subject, key, fingerprint: hash.finalize().into() }
+        Self {
+            subject,
+            key,
+            fingerprint: hash.finalize().into(),
+        }
     }
 
     /// Takes the key; answers with the first request's answer when there was one.
@@ -153,21 +163,33 @@ impl Answer {
         let body = serde_json::to_vec(value).map_err(ApiError::internal)?;
         let json = HeaderValue::from_static("application/json");
         headers.insert(http::header::CONTENT_TYPE, json);
-        Ok(Self { status, headers, body: body.into() })
+        Ok(Self {
+            status,
+            headers,
+            body: body.into(),
+        })
     }
 
     fn stored(status: i16, headers: &serde_json::Value, body: Vec<u8>) -> Self {
-        let status = u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let status = u16::try_from(status)
+            .ok()
+            .and_then(|code| StatusCode::from_u16(code).ok());
         let mut map = HeaderMap::new();
         for (name, value) in headers.as_object().into_iter().flatten() {
             let name = HeaderName::try_from(name.as_str()).ok();
-            let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
+            let value = value
+                .as_str()
+                .and_then(|text| HeaderValue::from_str(text).ok());
             if let (Some(name), Some(value)) = (name, value) {
                 map.insert(name, value);
             }
         }
         map.insert("idempotency-replayed", HeaderValue::from_static("true"));
-        Self { status: status.unwrap_or(StatusCode::OK), headers: map, body: body.into() }
+        Self {
+            status: status.unwrap_or(StatusCode::OK),
+            headers: map,
+            body: body.into(),
+        }
     }
 }
 
@@ -183,10 +205,9 @@ impl IntoResponse for Answer {
 ///
 /// The database is away.
 pub async fn sweep(db: &zephyr_db::Db) -> Result<u64, DbError> {
-    let swept = sqlx::query(
-        "delete from http.idempotency where created_at < now() - interval '24 hours'",
-    )
-    .execute(db.write())
-    .await?;
+    let swept =
+        sqlx::query("delete from http.idempotency where created_at < now() - interval '24 hours'")
+            .execute(db.write())
+            .await?;
     Ok(swept.rows_affected())
 }

@@ -20,7 +20,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        Ok(Self(parse(&JsonBytes::from_request(request, state).await?.0)?))
+        Ok(Self(parse(
+            &JsonBytes::from_request(request, state).await?.0,
+        )?))
     }
 }
 
@@ -46,13 +48,15 @@ impl<S: Send + Sync> FromRequest<S> for JsonBytes {
 ///
 /// 413, or 400 when the client stops sending.
 pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            ApiError::too_large("The body is larger than this route takes.")
-        } else {
-            ApiError::bad_request("The body broke off.").with_source(rejection.body_text())
-        }
-    })
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                ApiError::too_large("The body is larger than this route takes.")
+            } else {
+                ApiError::bad_request("The body broke off.").with_source(rejection.body_text())
+            }
+        })
 }
 
 /// Reads JSON into a type.
@@ -80,8 +84,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 fn is_json(content_type: Option<&http::HeaderValue>) -> bool {
-    let Some(text) = content_type.and_then(|value| value.to_str().ok()) else { return false };
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(text) = content_type.and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
@@ -116,10 +127,19 @@ mod tests {
     fn errors_name_the_field() {
         let field = |text: &str| {
             let error = parse::<Outer>(text.as_bytes()).unwrap_err();
-            (error.status().as_u16(), error.problem(None).errors.pop().map(|error| error.field))
+            (
+                error.status().as_u16(),
+                error.problem(None).errors.pop().map(|error| error.field),
+            )
         };
-        assert_eq!(field(r#"{"price":{"amount":"x"}}"#), (422, Some("price.amount".into())));
-        assert_eq!(field(r#"{"price":{"amount":1,"x":2}}"#), (422, Some("price.x".into())));
+        assert_eq!(
+            field(r#"{"price":{"amount":"x"}}"#),
+            (422, Some("price.amount".into()))
+        );
+        assert_eq!(
+            field(r#"{"price":{"amount":1,"x":2}}"#),
+            (422, Some("price.x".into()))
+        );
         assert_eq!(field(r#"{"price":{}}"#), (422, Some("price".into())));
         assert_eq!(field(r#"{"price":"#), (400, None));
         assert_eq!(field(r#"{"price":{"amount":1}} x"#), (400, None));

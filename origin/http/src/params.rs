@@ -27,13 +27,18 @@ impl Params {
             params.wrong("query", format!("is longer than {MAX_QUERY} bytes"));
             return params;
         }
-        params.left = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        params.left = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
         params
     }
 
     /// Notes a wrong parameter.
     pub fn wrong(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { field: name.to_owned(), message: message.into() });
+        self.errors.push(FieldError {
+            field: name.to_owned(),
+            message: message.into(),
+        });
     }
 
     /// Takes a parameter as text. One that comes twice is an error.
@@ -65,8 +70,12 @@ impl Params {
 
     /// Takes all parameters whose names begin with `prefix`, without it.
     pub fn prefixed(&mut self, prefix: &str) -> Vec<(String, String)> {
-        let found = self.left.extract_if(.., |(name, _)| name.starts_with(prefix));
-        found.map(|(name, value)| (name[prefix.len()..].to_owned(), value)).collect()
+        let found = self
+            .left
+            .extract_if(.., |(name, _)| name.starts_with(prefix));
+        found
+            .map(|(name, value)| (name[prefix.len()..].to_owned(), value))
+            .collect()
     }
 
     /// Takes `limit`.
@@ -99,7 +108,11 @@ impl Params {
         for (name, _) in std::mem::take(&mut self.left) {
             self.wrong(&name, "is not a parameter of this route");
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::bad_parameters(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::bad_parameters(self.errors))
+        }
     }
 }
 
@@ -117,7 +130,11 @@ mod tests {
 
     fn names(params: Params) -> Vec<String> {
         let problem = params.finish().unwrap_err().problem(None);
-        problem.errors.into_iter().map(|error| error.field).collect()
+        problem
+            .errors
+            .into_iter()
+            .map(|error| error.field)
+            .collect()
     }
 
     #[test]
@@ -125,7 +142,10 @@ mod tests {
         let mut params = Params::parse("q=a+b&limit=5&attr.size=M");
         assert_eq!(params.text("q").as_deref(), Some("a b"));
         assert_eq!(params.page().limit, 5);
-        assert_eq!(params.prefixed("attr."), [("size".to_owned(), "M".to_owned())]);
+        assert_eq!(
+            params.prefixed("attr."),
+            [("size".to_owned(), "M".to_owned())]
+        );
         params.finish().unwrap();
     }
 

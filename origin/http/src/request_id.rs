@@ -22,12 +22,16 @@ pub fn current() -> Option<String> {
 
 /// A middleware: gives every request an id and a span with it.
 pub async fn layer(request: Request, next: Next) -> Response {
-    let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
+    let given = request
+        .headers()
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok());
     let id = match given {
         Some(id) if is_legal(id) => id.to_owned(),
         _ => zephyr_origin_core::new_id().to_string(),
     };
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let span =
+        tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let header = HeaderValue::from_str(&id).ok();
     let mut answer = CURRENT.scope(id, next.run(request)).instrument(span).await;
     if let Some(header) = header {

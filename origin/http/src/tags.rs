@@ -10,7 +10,8 @@ pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 /// RFC 9875, section 2.
 pub const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 /// RFC 9875, section 3.
-pub const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
+pub const CACHE_GROUP_INVALIDATION: HeaderName =
+    HeaderName::from_static("cache-group-invalidation");
 
 /// Says under which keys an answer can be dropped. Keys are visible ASCII without `"` and `\`.
 pub fn store_under<K: AsRef<str>>(headers: &mut HeaderMap, keys: &[K]) {

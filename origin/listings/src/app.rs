@@ -9,11 +9,11 @@ use zephyr_http::idempotency::{Answer, Attempt};
 use zephyr_http::tags;
 use zephyr_origin_core::{ApiError, Identity, Money, Page, new_id};
 
+use crate::events;
 use crate::model::{self, Changes, NewListing, SearchQuery, Status};
 use crate::picture;
 use crate::store::{self, Listing};
 use crate::views::{CategoryView, ImageView, ListingView, SummaryView};
-use crate::events;
 
 /// What a token must allow for writes.
 const SCOPE: &str = "listings:write";
@@ -62,12 +62,17 @@ impl Listings {
             return Ok(answer);
         }
         let id = new_id();
-        let listing = store::insert(&mut tx, id, identity.subject, &new).await.map_err(category)?;
+        let listing = store::insert(&mut tx, id, identity.subject, &new)
+            .await
+            .map_err(category)?;
         publish(&mut tx, "created", &listing).await?;
         let view = view(listing, Vec::new())?;
         let mut headers = written(id, view.version);
         let location = HeaderValue::from_str(&format!("/api/listings/{id}"));
-        headers.insert(http::header::LOCATION, location.map_err(ApiError::internal)?);
+        headers.insert(
+            http::header::LOCATION,
+            location.map_err(ApiError::internal)?,
+        );
         let answer = Answer::json(StatusCode::CREATED, headers, &view)?;
         if let Some(attempt) = &attempt {
             attempt.finish(&mut tx, &answer).await?;
@@ -145,7 +150,9 @@ impl Listings {
         let listing = self.lock_own(&mut tx, identity, id).await?;
         store::insert_picture(&mut tx, &picture, bytes).await?;
         if !store::add_picture(&mut tx, id, &picture.id).await? {
-            return Err(ApiError::conflict("The listing has ten pictures, the most it can have."));
+            return Err(ApiError::conflict(
+                "The listing has ten pictures, the most it can have.",
+            ));
         }
         let listing = store::update(&mut tx, &listing).await?;
         publish(&mut tx, "updated", &listing).await?;
@@ -164,7 +171,9 @@ impl Listings {
         let mut tx = self.db.begin().await?;
         let listing = self.lock_own(&mut tx, identity, id).await?;
         if !store::remove_picture(&mut tx, id, picture).await? {
-            return Err(ApiError::not_found("The listing does not show this picture."));
+            return Err(ApiError::not_found(
+                "The listing does not show this picture.",
+            ));
         }
         let listing = store::update(&mut tx, &listing).await?;
         publish(&mut tx, "updated", &listing).await?;
@@ -174,7 +183,11 @@ impl Listings {
 
     /// A picture as it was uploaded.
     pub(crate) async fn picture(&self, id: &str) -> Result<(String, Vec<u8>), ApiError> {
-        let found = if picture::is_id(id) { store::picture_bytes(&self.db, id).await? } else { None };
+        let found = if picture::is_id(id) {
+            store::picture_bytes(&self.db, id).await?
+        } else {
+            None
+        };
         found.ok_or_else(|| ApiError::not_found("There is no such picture."))
     }
 
@@ -202,7 +215,10 @@ impl Listings {
 pub(crate) fn written(id: Uuid, version: i64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(http::header::ETAG, conditional::etag(version));
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        http::header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    );
     tags::invalidate(&mut headers, &events::stale_keys(id));
     headers
 }
@@ -219,12 +235,10 @@ fn category(error: DbError) -> ApiError {
     }
 }
 
-async fn publish(
-    tx: &mut PgTransaction<'_>,
-    what: &str,
-    listing: &Listing,
-) -> Result<(), DbError> {
-    events::OUTBOX.publish(tx, &events::listing(what, listing.id, listing.seller_id)).await
+async fn publish(tx: &mut PgTransaction<'_>, what: &str, listing: &Listing) -> Result<(), DbError> {
+    events::OUTBOX
+        .publish(tx, &events::listing(what, listing.id, listing.seller_id))
+        .await
 }
 
 fn view(listing: Listing, images: Vec<ImageView>) -> Result<ListingView, ApiError> {
@@ -235,7 +249,10 @@ fn view(listing: Listing, images: Vec<ImageView>) -> Result<ListingView, ApiErro
         title: listing.title,
         description: listing.description,
         category: listing.category,
-        price: Money { amount: listing.price, currency },
+        price: Money {
+            amount: listing.price,
+            currency,
+        },
         attributes: listing.attributes.0,
         status: listing.status,
         images,

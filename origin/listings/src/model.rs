@@ -106,25 +106,48 @@ impl Changes {
 
 fn check_title(title: &str, errors: &mut FieldErrors) {
     let length = title.chars().count();
-    errors.check((3..=120).contains(&length), "title", "must be 3 to 120 characters long");
-    errors.check(!title.chars().any(char::is_control), "title", "must not hold control characters");
+    errors.check(
+        (3..=120).contains(&length),
+        "title",
+        "must be 3 to 120 characters long",
+    );
+    errors.check(
+        !title.chars().any(char::is_control),
+        "title",
+        "must not hold control characters",
+    );
 }
 
 fn check_description(description: &str, errors: &mut FieldErrors) {
     let length = description.chars().count();
-    errors.check(length <= 10_000, "description", "must be at most 10,000 characters long");
-    errors.check(!description.contains('\0'), "description", "must not hold NUL characters");
+    errors.check(
+        length <= 10_000,
+        "description",
+        "must be at most 10,000 characters long",
+    );
+    errors.check(
+        !description.contains('\0'),
+        "description",
+        "must not hold NUL characters",
+    );
 }
 
 fn check_price(price: Money, errors: &mut FieldErrors) {
     let sane = (0..=MAX_PRICE).contains(&price.amount);
-    errors.check(sane, "price.amount", "must be 0 to 1,000,000,000,000 minor units");
+    errors.check(
+        sane,
+        "price.amount",
+        "must be 0 to 1,000,000,000,000 minor units",
+    );
 }
 
 /// 422 for a category that is not there.
 pub(crate) fn unknown_category() -> ApiError {
     let mut errors = FieldErrors::default();
-    errors.add("category", "is not the slug of a category; see /api/listings/categories");
+    errors.add(
+        "category",
+        "is not the slug of a category; see /api/listings/categories",
+    );
     errors.into_result().expect_err("one error was added")
 }
 
@@ -141,10 +164,20 @@ mod tests {
         }))
         .unwrap();
         let problem = listing.checked().unwrap_err().problem(None);
-        let fields: Vec<_> = problem.errors.into_iter().map(|error| error.field).collect();
+        let fields: Vec<_> = problem
+            .errors
+            .into_iter()
+            .map(|error| error.field)
+            .collect();
         assert_eq!(
             fields,
-            ["title", "description", "price.amount", "attributes.Bad Key", "attributes.nested"]
+            [
+                "title",
+                "description",
+                "price.amount",
+                "attributes.Bad Key",
+                "attributes.nested"
+            ]
         );
     }
 }

@@ -22,9 +22,8 @@ pub(crate) struct Picture {
 
 /// Reads the picture's head; its bytes say what it is, not its sender.
 pub(crate) fn inspect(bytes: &[u8]) -> Result<Picture, ApiError> {
-    let wrong = || {
-        ApiError::unsupported_media_type("The body must be a JPEG, PNG or WebP picture.")
-    };
+    let wrong =
+        || ApiError::unsupported_media_type("The body must be a JPEG, PNG or WebP picture.");
     let format = image::guess_format(bytes).map_err(|_| wrong())?;
     let media_type = match format {
         ImageFormat::Jpeg => "image/jpeg",
@@ -36,18 +35,27 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Picture, ApiError> {
         .into_dimensions()
         .map_err(|error| ApiError::bad_request(format!("The picture is broken: {error}.")))?;
     if u64::from(width) * u64::from(height) > MAX_PIXELS || width == 0 || height == 0 {
-        let detail = format!("The picture has {width} x {height} pixels; at most 40 million are taken.");
+        let detail =
+            format!("The picture has {width} x {height} pixels; at most 40 million are taken.");
         return Err(ApiError::too_large(detail));
     }
     let side = |pixels: u32| i32::try_from(pixels).map_err(|_| wrong());
     let hash = Sha256::digest(bytes);
     let id = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Picture { id, media_type, width: side(width)?, height: side(height)? })
+    Ok(Picture {
+        id,
+        media_type,
+        width: side(width)?,
+        height: side(height)?,
+    })
 }
 
 /// Whether a text can be a picture's id.
 pub(crate) fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -57,10 +65,15 @@ mod tests {
     #[test]
     fn the_bytes_say_what_a_picture_is() {
         let mut png = Cursor::new(Vec::new());
-        image::RgbImage::new(4, 3).write_to(&mut png, ImageFormat::Png).unwrap();
+        image::RgbImage::new(4, 3)
+            .write_to(&mut png, ImageFormat::Png)
+            .unwrap();
         let png = png.into_inner();
         let picture = inspect(&png).unwrap();
-        assert_eq!((picture.media_type, picture.width, picture.height), ("image/png", 4, 3));
+        assert_eq!(
+            (picture.media_type, picture.width, picture.height),
+            ("image/png", 4, 3)
+        );
         assert!(is_id(&picture.id));
 
         assert_eq!(inspect(b"<svg/>").unwrap_err().status(), 415);
@@ -68,6 +81,9 @@ mod tests {
         let mut bomb = png;
         bomb[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
         let status = inspect(&bomb).unwrap_err().status();
-        assert!(status == 413 || status == 400, "{status}: 65536 x 65536 pixels, or a bad checksum");
+        assert!(
+            status == 413 || status == 400,
+            "{status}: 65536 x 65536 pixels, or a bad checksum"
+        );
     }
 }

@@ -74,7 +74,10 @@ fn public_json<T: serde::Serialize>(
     let body = Bytes::from(serde_json::to_vec(view).map_err(ApiError::internal)?);
     let etag = etag.unwrap_or_else(|| {
         let hash = Sha256::digest(&body);
-        let hash: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = hash[..12]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         conditional::etag(hash)
     });
     let json = HeaderValue::from_static("application/json");
@@ -133,8 +136,7 @@ async fn create(
     JsonBytes(body): JsonBytes,
 ) -> Result<Answer, Failure> {
     let new: NewListing = json::parse(&body)?;
-    let attempt =
-        key.map(|key| Attempt::new(identity.subject, key, "POST /api/listings", &body));
+    let attempt = key.map(|key| Attempt::new(identity.subject, key, "POST /api/listings", &body));
     Ok(listings.create(&identity, new, attempt).await?)
 }
 
@@ -149,7 +151,12 @@ async fn categories(
     params: Params,
 ) -> Result<Response, Failure> {
     params.finish()?;
-    public_json(&headers, None, "listing-categories", &listings.categories().await?)
+    public_json(
+        &headers,
+        None,
+        "listing-categories",
+        &listings.categories().await?,
+    )
 }
 
 /// Read a listing
@@ -268,7 +275,9 @@ async fn remove_picture(
     Bearer(identity): Bearer,
     Path((id, image)): Path<(String, String)>,
 ) -> Result<impl IntoResponse, Failure> {
-    let id = id.parse().map_err(|_| ApiError::not_found("There is no such listing."))?;
+    let id = id
+        .parse()
+        .map_err(|_| ApiError::not_found("There is no such listing."))?;
     let version = listings.remove_picture(&identity, id, &image).await?;
     Ok((StatusCode::NO_CONTENT, written(id, version)))
 }
@@ -295,8 +304,9 @@ async fn media(
     let key = format!("image-{image}");
     let etag = conditional::etag(&image);
     let mut answer = public(&headers, etag, &[key], caching, content_type, bytes.into());
-    answer
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     Ok(answer)
 }

@@ -83,7 +83,9 @@ pub async fn seed(db: &Db, options: SeedOptions) -> Result<SeedReport, SeedError
     let mut tx = db.begin().await?;
     let mut pictures = Vec::with_capacity(made.len());
     for bytes in &made {
-        let Ok(picture) = picture::inspect(bytes) else { continue };
+        let Ok(picture) = picture::inspect(bytes) else {
+            continue;
+        };
         store::insert_picture(&mut tx, &picture, bytes).await?;
         pictures.push(picture);
     }
@@ -100,7 +102,10 @@ pub async fn seed(db: &Db, options: SeedOptions) -> Result<SeedReport, SeedError
         }
         listings += write(db, &rows).await?;
     }
-    Ok(SeedReport { listings, pictures: pictures.len() })
+    Ok(SeedReport {
+        listings,
+        pictures: pictures.len(),
+    })
 }
 
 /// One listing. Its own generator makes it the same whatever comes before it.
@@ -109,13 +114,17 @@ fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
     let kind = random.pick(&words::KINDS);
     let published = EPOCH + 2400 * index as i64;
     let id = random.uuid(published);
-    let (adjective, brand, color) =
-        (random.pick(&words::ADJECTIVES), random.pick(&words::BRANDS), random.pick(&words::COLORS));
+    let (adjective, brand, color) = (
+        random.pick(&words::ADJECTIVES),
+        random.pick(&words::BRANDS),
+        random.pick(&words::COLORS),
+    );
     let thing = random.pick(kind.things);
     let year = 2005 + random.below(21);
     rows.ids.push(id);
     rows.sellers.push(sellers[index % sellers.len()]);
-    rows.titles.push(format!("{adjective} {color} {thing} by {brand}"));
+    rows.titles
+        .push(format!("{adjective} {color} {thing} by {brand}"));
     rows.descriptions.push(format!(
         "{} {} {} Bought in {year}.",
         random.pick(&words::OPENINGS),
@@ -125,7 +134,11 @@ fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
     rows.categories.push(kind.category);
     // Prices people write: most end in 0, some in 99.
     let units = kind.price.0 + random.below(kind.price.1 - kind.price.0) as i64 as u64;
-    let price = if random.below(4) == 0 { units * 100 - 1 } else { units / 5 * 500 };
+    let price = if random.below(4) == 0 {
+        units * 100 - 1
+    } else {
+        units / 5 * 500
+    };
     rows.prices.push(price.max(100) as i64);
     let condition = random.pick(&words::CONDITIONS);
     rows.attributes.push(json!({
@@ -137,7 +150,8 @@ fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
     for position in 0..1 + random.below(3) as usize {
         rows.picture_listings.push(id);
         rows.picture_positions.push(position as i16);
-        rows.picture_ids.push(pictures[(first + 5 * position) % pictures.len()].id.clone());
+        rows.picture_ids
+            .push(pictures[(first + 5 * position) % pictures.len()].id.clone());
     }
 }
 

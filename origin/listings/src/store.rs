@@ -110,6 +110,9 @@ pub(crate) async fn update(
 }
 
 pub(crate) async fn delete(tx: &mut PgTransaction<'_>, id: Uuid) -> Result<(), DbError> {
-    sqlx::query("delete from listings.listings where id = $1").bind(id).execute(&mut **tx).await?;
+    sqlx::query("delete from listings.listings where id = $1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }

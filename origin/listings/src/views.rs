@@ -59,7 +59,12 @@ pub(crate) struct ImageView {
 
 impl ImageView {
     pub(crate) fn new(id: String, width: i32, height: i32) -> Self {
-        Self { url: format!("/media/{id}"), id, width, height }
+        Self {
+            url: format!("/media/{id}"),
+            id,
+            width,
+            height,
+        }
     }
 }
 

@@ -19,7 +19,10 @@ async fn fingerprint(database: &TestDb) -> String {
 
 #[tokio::test]
 async fn it_is_the_same_everywhere_and_comes_once() {
-    let options = SeedOptions { listings: 1200, seller: uuid::Uuid::nil() };
+    let options = SeedOptions {
+        listings: 1200,
+        seller: uuid::Uuid::nil(),
+    };
     let (one, two) = (TestDb::new().await, TestDb::new().await);
     assert_eq!(seed(&one.db, options).await.unwrap().listings, 1200);
     assert_eq!(seed(&two.db, options).await.unwrap().listings, 1200);

@@ -17,14 +17,28 @@ pub(crate) const OUTBOXES: [Outbox; 2] =
 /// How often old rows are swept.
 const SWEEP: Duration = Duration::from_secs(600);
 
-pub(crate) fn start(db: &Db, auth: &Auth, control: &Control, stop: &CancellationToken) -> JoinSet<()> {
+pub(crate) fn start(
+    db: &Db,
+    auth: &Auth,
+    control: &Control,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let consumer = std::sync::Arc::new(PurgeOnEvent::new(db.clone()));
     let relay = Relay::new(db.clone(), OUTBOXES.to_vec(), vec![consumer]);
     tasks.spawn(relay.run(stop.clone()));
     tasks.spawn(control.clone().follow());
-    tasks.spawn(publish_keys(auth.jwks().to_string(), control.clone(), stop.clone()));
-    tasks.spawn(sweep(db.clone(), auth.clone(), control.clone(), stop.clone()));
+    tasks.spawn(publish_keys(
+        auth.jwks().to_string(),
+        control.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(sweep(
+        db.clone(),
+        auth.clone(),
+        control.clone(),
+        stop.clone(),
+    ));
     tasks
 }
 

@@ -30,9 +30,15 @@ pub(crate) async fn in_time(
     request: Request,
     next: Next,
 ) -> Response {
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = "The request took too long and was given up.";
-        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail);
-        Failure(error.with_source(format!("no answer within {limit:?}"))).into_response()
-    })
+    tokio::time::timeout(limit, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            let detail = "The request took too long and was given up.";
+            let error = ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                detail,
+            );
+            Failure(error.with_source(format!("no answer within {limit:?}"))).into_response()
+        })
 }

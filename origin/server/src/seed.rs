@@ -16,7 +16,14 @@ pub use zephyr_listings::seed::SeedReport;
 pub async fn seed(db: &Db, listings: usize) -> anyhow::Result<SeedReport> {
     let keys = SigningKeys::ephemeral().map_err(anyhow::Error::msg)?;
     let auth = Auth::new(db.clone(), &keys).context("a signing key")?;
-    zephyr_auth::seed::seed(&auth).await.context("making the demo account")?;
-    let options = SeedOptions { listings, seller: zephyr_auth::seed::USER };
-    zephyr_listings::seed::seed(db, options).await.context("making sample listings")
+    zephyr_auth::seed::seed(&auth)
+        .await
+        .context("making the demo account")?;
+    let options = SeedOptions {
+        listings,
+        seller: zephyr_auth::seed::USER,
+    };
+    zephyr_listings::seed::seed(db, options)
+        .await
+        .context("making sample listings")
 }

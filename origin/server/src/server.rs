@@ -73,12 +73,21 @@ impl Server {
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
-        let addr = listener.local_addr().context("reading the listening address")?;
+        let addr = listener
+            .local_addr()
+            .context("reading the listening address")?;
         let background = background::start(&db, &auth, &control, &stop);
         let stopped = stop.clone().cancelled_owned();
         let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
         let serving = tokio::spawn(async move { serving.await });
-        Ok(Self { addr, db, stop, grace: config.shutdown_grace, serving, background })
+        Ok(Self {
+            addr,
+            db,
+            stop,
+            grace: config.shutdown_grace,
+            serving,
+            background,
+        })
     }
 
     /// Where it listens.
@@ -125,7 +134,10 @@ fn router(config: &Config, db: &Db, auth: &Auth, control: &Control) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(Extension(Verifier(auth.verifier())))
         .layer(middleware::from_fn(fallback::method_not_allowed))
-        .layer(middleware::from_fn_with_state(config.request_timeout, limit::in_time))
+        .layer(middleware::from_fn_with_state(
+            config.request_timeout,
+            limit::in_time,
+        ))
         .layer(middleware::from_fn_with_state(places, limit::at_once))
         // Probes answer whatever the load.
         .merge(probes::router(db.clone()))

@@ -16,8 +16,15 @@ async fn status(client: &Client, server: &Server, path: &str) -> StatusCode {
 
 #[tokio::test]
 async fn it_answers_503_without_the_database_and_recovers_by_itself() {
-    let folder = tempfile::Builder::new().prefix("zephyr-outage-").tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("zephyr-outage-")
+        .tempdir()
+        .unwrap();
+    std::fs::set_permissions(
+        folder.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let options = PostgresOptions {
         data_dir: folder.path().join("postgres"),
         durable: false,
@@ -40,15 +47,25 @@ async fn it_answers_503_without_the_database_and_recovers_by_itself() {
     .await
     .unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
-    assert_eq!(status(&client, &server, "/api/listings").await, StatusCode::OK);
+    assert_eq!(
+        status(&client, &server, "/api/listings").await,
+        StatusCode::OK
+    );
     assert_eq!(status(&client, &server, "/-/ready").await, StatusCode::OK);
 
     postgres.stop().await.unwrap();
-    let answer = client.get(format!("http://{}/api/listings", server.addr())).send().await.unwrap();
+    let answer = client
+        .get(format!("http://{}/api/listings", server.addr()))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()["retry-after"], "1");
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    assert_eq!(status(&client, &server, "/-/ready").await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        status(&client, &server, "/-/ready").await,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(status(&client, &server, "/-/live").await, StatusCode::OK);
 
     // The second start keeps the data.
@@ -58,13 +75,18 @@ async fn it_answers_503_without_the_database_and_recovers_by_itself() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), back).await.expect("it recovers by itself");
+    tokio::time::timeout(Duration::from_secs(30), back)
+        .await
+        .expect("it recovers by itself");
     server.shutdown().await;
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn weak_tokens_are_refused() {
-    let error = Server::start(Config::default()).await.unwrap_err().to_string();
+    let error = Server::start(Config::default())
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("admin token"), "{error}");
 }

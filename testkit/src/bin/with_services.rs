@@ -13,7 +13,9 @@ use zephyr_testkit::redis::Redis;
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    let program = arguments.next().context("usage: with-services COMMAND...")?;
+    let program = arguments
+        .next()
+        .context("usage: with-services COMMAND...")?;
     // Below /tmp, where an unprivileged user may go too.
     let folder = tempfile::Builder::new().prefix("zephyr-test-").tempdir()?;
     let mut command = Command::new(&program);
@@ -56,7 +58,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(postgres) = postgres {
         postgres.stop().await?;
     }
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1);
     Ok(ExitCode::from(code))
 }
 

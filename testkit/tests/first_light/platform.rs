@@ -23,7 +23,10 @@ pub(crate) struct Platform {
 
 /// A field of an answer as text; empty when it is not there.
 pub(crate) fn field<'a>(answer: &'a Response, name: &str) -> &'a str {
-    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    answer
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
 }
 
 impl Platform {
@@ -40,11 +43,19 @@ impl Platform {
         for number in 0..count {
             let config = config(&origin.url, folder.path(), number);
             let control_token = Some(EDGE_TOKEN.to_owned().into());
-            let secrets = Secrets { control_token, redis_url: None };
+            let secrets = Secrets {
+                control_token,
+                redis_url: None,
+            };
             nodes.push(Node::start(config, secrets).await.unwrap());
         }
         let client = Client::builder().no_proxy().build().unwrap();
-        let zephyr = Self { origin: Some(origin), nodes, client, _folder: folder };
+        let zephyr = Self {
+            origin: Some(origin),
+            nodes,
+            client,
+            _folder: folder,
+        };
         // Until a node has the signing keys it can let nobody in.
         zephyr
             .until("all nodes follow the control stream", async || {
@@ -67,7 +78,10 @@ impl Platform {
 
     /// A request to the first node.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.nodes[0].http_addr()))
+        self.client.request(
+            method,
+            format!("http://{}{path}", self.nodes[0].http_addr()),
+        )
     }
 
     /// The first node's answer to a GET.
@@ -87,14 +101,24 @@ impl Platform {
         let listing = serde_json::json!({
             "title": "A picture", "category": "books", "price": { "amount": 1, "currency": "EUR" },
         });
-        let request = self.request(Method::POST, "/api/listings").bearer_auth(&user.access_token);
-        let listing: serde_json::Value =
-            request.json(&listing).send().await.unwrap().json().await.unwrap();
+        let request = self
+            .request(Method::POST, "/api/listings")
+            .bearer_auth(&user.access_token);
+        let listing: serde_json::Value = request
+            .json(&listing)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         let mut png = std::io::Cursor::new(Vec::new());
         let blank = image::RgbImage::from_pixel(width, height, image::Rgb([200, 80, 40]));
         blank.write_to(&mut png, image::ImageFormat::Png).unwrap();
         let path = format!("/api/listings/{}/images", listing["id"].as_str().unwrap());
-        let request = self.request(Method::POST, &path).bearer_auth(&user.access_token);
+        let request = self
+            .request(Method::POST, &path)
+            .bearer_auth(&user.access_token);
         let answer = request.body(png.into_inner()).send().await.unwrap();
         assert_eq!(answer.status(), 201);
         let picture: serde_json::Value = answer.json().await.unwrap();
@@ -108,7 +132,9 @@ impl Platform {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("not yet: {what}"));
+        tokio::time::timeout(PATIENCE, asking)
+            .await
+            .unwrap_or_else(|_| panic!("not yet: {what}"));
     }
 }
 
@@ -117,11 +143,24 @@ fn config(origin: &str, folder: &Path, number: usize) -> Config {
     let text = std::fs::read_to_string(root.join("zephyr.toml")).unwrap();
     let mut table: Table = text.parse().unwrap();
     let mut set = |section: &str, key: &str, value: Value| {
-        let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        section.as_table_mut().unwrap().insert(key.to_owned(), value);
+        let section = table
+            .entry(section)
+            .or_insert_with(|| Value::Table(Table::new()));
+        section
+            .as_table_mut()
+            .unwrap()
+            .insert(key.to_owned(), value);
     };
     set("node", "name", format!("edge-{number}").into());
-    set("node", "data_dir", folder.join(format!("edge-{number}")).display().to_string().into());
+    set(
+        "node",
+        "data_dir",
+        folder
+            .join(format!("edge-{number}"))
+            .display()
+            .to_string()
+            .into(),
+    );
     // Tests run side by side on few cores: one worker each.
     set("node", "threads", 1.into());
     set("listen", "http", "127.0.0.1:0".into());

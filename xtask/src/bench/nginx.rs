@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::placement::Placement;
-use super::server::{Server, free_port, subfolder};
+use super::server::{Server, free_port, listens, subfolder};
 use super::tools::Tools;
 
 /// How many bytes the upstream answers with.
@@ -38,7 +38,12 @@ impl Upstream {
         let config = write(&folder, &http)?;
         let mut command = placement.load(&tools.nginx);
         command.arg("-p").arg(&folder).arg("-c").arg(config);
-        Ok(Self(Server::start(command, port, &folder.join("log"))?))
+        Ok(Self(Server::start(
+            command,
+            port,
+            &folder.join("log"),
+            || listens(port),
+        )?))
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -87,7 +92,12 @@ impl Yardstick {
         let config = write(&folder, &http)?;
         let mut command = placement.server(&tools.nginx);
         command.arg("-p").arg(&folder).arg("-c").arg(config);
-        Ok(Self(Server::start(command, port, &folder.join("log"))?))
+        Ok(Self(Server::start(
+            command,
+            port,
+            &folder.join("log"),
+            || listens(port),
+        )?))
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -108,7 +108,7 @@ fn filters() -> String {
         "[[routes.stages]]
 filter = \"ratelimit\"
 [routes.stages.config]
-limits = [{{ name = \"ip\", key = [\"ip\"], count = 100000000, period = \"1s\" }}]
+limits = [{{ name = \"ip\", key = [\"ip\"], count = 1000000, period = \"1s\" }}]
 
 [[routes.stages]]
 filter = \"auth\"
@@ -156,7 +156,13 @@ impl Node {
             .arg(&file)
             .current_dir(&folder)
             .env_remove("RUST_LOG");
-        Ok(Self(Server::start(command, http, &folder.join("log"))?))
+        let ready = || probe::get(admin, "/-/ready", None).is_ok_and(|answer| answer.status == 200);
+        Ok(Self(Server::start(
+            command,
+            http,
+            &folder.join("log"),
+            ready,
+        )?))
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -19,8 +19,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that will listen on this port of the loopback address.
-    pub(crate) fn start(mut command: Command, port: u16, log: &Path) -> anyhow::Result<Self> {
+    /// Starts a server that will listen on this port of the loopback address, and waits until
+    /// `ready` answers.
+    pub(crate) fn start(
+        mut command: Command,
+        port: u16,
+        log: &Path,
+        ready: impl Fn() -> bool,
+    ) -> anyhow::Result<Self> {
         let file = File::create(log).with_context(|| format!("creating {}", log.display()))?;
         let child = command
             .stdin(Stdio::null())
@@ -29,28 +35,27 @@ impl Server {
             .spawn()
             .with_context(|| format!("starting {}", command.get_program().display()))?;
         let mut server = Self { child, port };
-        server.wait(log)?;
+        server.wait(log, ready)?;
         Ok(server)
     }
 
-    fn wait(&mut self, log: &Path) -> anyhow::Result<()> {
+    fn wait(&mut self, log: &Path, ready: impl Fn() -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         loop {
-            if TcpStream::connect_timeout(&address, Duration::from_millis(100)).is_ok() {
+            if ready() {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
                 let said = std::fs::read_to_string(log).unwrap_or_default();
-                anyhow::bail!("a server ended with {status} instead of listening:\n{said}");
+                anyhow::bail!("a server ended with {status} instead of getting ready:\n{said}");
             }
             anyhow::ensure!(
                 Instant::now() < deadline,
-                "a server does not listen after {} s; its log is {}",
+                "a server is not ready after {} s; its log is {}",
                 START_LIMIT.as_secs(),
                 log.display()
             );
-            // Nothing tells from outside when a server begins to listen; asking again does.
+            // Nothing tells from outside when a server is ready; asking again does.
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
@@ -66,6 +71,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         // nginx stops its worker only when it is asked to.
         let pid = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status();
@@ -80,6 +88,12 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Whether somebody listens on this port.
+pub(crate) fn listens(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpStream::connect_timeout(&address, Duration::from_millis(100)).is_ok()
 }
 
 /// A port that nobody listens on at the moment.

@@ -18,10 +18,12 @@ pub(super) struct Collect {
     /// None once it cannot be stored any more.
     keep: Option<Keep>,
     limit: usize,
+    /// What `Content-Length` promises.
+    promised: Option<usize>,
 }
 
 impl Collect {
-    pub(super) fn new(inner: Body, keep: Keep, limit: usize) -> Self {
+    pub(super) fn new(inner: Body, keep: Keep, limit: usize, promised: Option<u64>) -> Self {
         let expected = inner
             .size_hint()
             .exact()
@@ -32,11 +34,18 @@ impl Collect {
             kept,
             keep: Some(keep),
             limit,
+            // A length that does not fit is one that is never met.
+            promised: promised.map(|length| usize::try_from(length).unwrap_or(usize::MAX)),
         }
     }
 
     fn end(&mut self) {
-        if let Some(keep) = self.keep.take() {
+        let whole = self
+            .promised
+            .is_none_or(|promised| promised == self.kept.len());
+        if let Some(keep) = self.keep.take()
+            && whole
+        {
             keep.store(std::mem::take(&mut self.kept).freeze());
         }
     }
@@ -64,8 +73,9 @@ impl http_body::Body for Collect {
                     } else {
                         self.kept.extend_from_slice(data);
                     }
-                    // hyper does not poll a body of known length to its end.
-                    if self.inner.is_end_stream() {
+                    // hyper does not poll a body of known length beyond its last byte.
+                    let all = self.promised == Some(self.kept.len());
+                    if self.keep.is_some() && (all || self.inner.is_end_stream()) {
                         self.end();
                     }
                 }

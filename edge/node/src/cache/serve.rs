@@ -344,7 +344,7 @@ impl Cache {
     ) -> Served {
         let assessed = match &x.cache.bypass {
             Some(_) => Err(storable::NotStorable("bypass")),
-            None if body.size_hint().lower() > self.config.max_object_bytes => {
+            None if length(&parts, &body) > self.config.max_object_bytes => {
                 Err(storable::NotStorable("too-large"))
             }
             None => storable::assess(
@@ -396,7 +396,8 @@ impl Cache {
             return Ok((parts, body));
         }
         let limit = usize::try_from(self.config.max_object_bytes).unwrap_or(usize::MAX);
-        let collect = Collect::new(body, keep, limit);
+        let promised = promised(&parts);
+        let collect = Collect::new(body, keep, limit, promised);
         let seconds = i64::try_from(arrived.as_secs()).unwrap_or(i64::MAX);
         if parts.status == StatusCode::OK
             && conditional::not_modified(&x.request.headers, &parts.headers, seconds)
@@ -477,6 +478,22 @@ impl Cache {
         }
         Ok((parts, body))
     }
+}
+
+/// What `Content-Length` says.
+fn promised(parts: &Parts) -> Option<u64> {
+    parts
+        .headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// How long the body will be at least.
+fn length(parts: &Parts, body: &Body) -> u64 {
+    promised(parts).unwrap_or(0).max(body.size_hint().lower())
 }
 
 /// The URL as clients ask for it.

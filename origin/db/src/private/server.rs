@@ -30,7 +30,9 @@ pub struct PostgresOptions {
 
 impl std::fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PostgresOptions").field("data_dir", &self.data_dir).finish_non_exhaustive()
+        f.debug_struct("PostgresOptions")
+            .field("data_dir", &self.data_dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +114,10 @@ impl Postgres {
         if ended.is_err() {
             let _ = self.child.kill().await;
             let output = "did not stop in time and was killed".to_owned();
-            return Err(PrivateError::Program { program: "postgres".to_owned(), output });
+            return Err(PrivateError::Program {
+                program: "postgres".to_owned(),
+                output,
+            });
         }
         Ok(())
     }
@@ -156,7 +161,11 @@ fn socket_folder(home: &Path, user: Option<User>) -> Result<PathBuf, PrivateErro
     let expected = user.map_or(uid, |user| user.uid);
     if !owner.is_dir() || owner.uid() != expected || owner.mode() & 0o077 != 0 {
         let source = std::io::Error::other("belongs to somebody else");
-        return Err(PrivateError::Io { what: "using", path: folder, source });
+        return Err(PrivateError::Io {
+            what: "using",
+            path: folder,
+            source,
+        });
     }
     Ok(folder)
 }
@@ -164,7 +173,11 @@ fn socket_folder(home: &Path, user: Option<User>) -> Result<PathBuf, PrivateErro
 fn command(program: &Path, user: Option<User>) -> Command {
     let mut command = Command::new(program);
     // A folder that the user can be in, whatever this process's own is.
-    command.current_dir("/").env_clear().env("LC_ALL", "C").env("TZ", "UTC");
+    command
+        .current_dir("/")
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC");
     if let Some(User { uid, gid }) = user {
         command.uid(uid).gid(gid);
     }
@@ -184,17 +197,32 @@ async fn initdb(
     }
     let mut initdb = command(&bin.join("initdb"), user);
     initdb.kill_on_drop(true).arg("-D").arg(&partial);
-    initdb.args(["-U", "zephyr", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]);
+    initdb.args([
+        "-U",
+        "zephyr",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-instructions",
+    ]);
     if !durable {
         initdb.arg("--no-sync");
     }
-    let output = initdb.output().await.map_err(PrivateError::io("running", &bin.join("initdb")))?;
+    let output = initdb
+        .output()
+        .await
+        .map_err(PrivateError::io("running", &bin.join("initdb")))?;
     if output.status.success() {
         return fs::rename(&partial, data).map_err(PrivateError::io("moving into place", data));
     }
     let _ = fs::remove_dir_all(&partial);
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(PrivateError::Program { program: "initdb".to_owned(), output: text })
+    Err(PrivateError::Program {
+        program: "initdb".to_owned(),
+        output: text,
+    })
 }
 
 fn spawn(
@@ -209,7 +237,12 @@ fn spawn(
     let file = File::create(log).map_err(PrivateError::io("creating", log))?;
     let errors = file.try_clone().map_err(PrivateError::io("opening", log))?;
     let mut postgres = command(&program, user);
-    postgres.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", "5432"]);
+    postgres
+        .arg("-D")
+        .arg(data)
+        .arg("-k")
+        .arg(socket)
+        .args(["-p", "5432"]);
     let mut set = |setting: &str| {
         postgres.arg("-c").arg(setting);
     };
@@ -243,7 +276,11 @@ async fn ready(child: &mut Child, socket: &Path, log: &Path) -> Result<(), Priva
         let text = fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-        PrivateError::NotStarted { reason, log: log.to_owned(), tail }
+        PrivateError::NotStarted {
+            reason,
+            log: log.to_owned(),
+            tail,
+        }
     };
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut connection = loop {
@@ -264,7 +301,9 @@ async fn ready(child: &mut Child, socket: &Path, log: &Path) -> Result<(), Priva
             .fetch_one(&mut connection)
             .await?;
     if !exists {
-        sqlx::query("create database zephyr").execute(&mut connection).await?;
+        sqlx::query("create database zephyr")
+            .execute(&mut connection)
+            .await?;
     }
     connection.close().await?;
     Ok(())
@@ -272,13 +311,22 @@ async fn ready(child: &mut Child, socket: &Path, log: &Path) -> Result<(), Priva
 
 /// Stops the server of an earlier process that was killed before it could do so itself.
 async fn stop_leftover(data: &Path) {
-    let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else { return };
-    let pid = text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+    let Ok(text) = fs::read_to_string(data.join("postmaster.pid")) else {
+        return;
+    };
+    let pid = text
+        .lines()
+        .next()
+        .and_then(|line| line.trim().parse().ok())
+        .and_then(Pid::from_raw);
     let Some(pid) = pid else { return };
     // The pid may belong to something else by now.
     let command = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
     let data = data.as_os_str().as_encoded_bytes();
-    if !command.split(|&byte| byte == 0).any(|argument| argument == data) {
+    if !command
+        .split(|&byte| byte == 0)
+        .any(|argument| argument == data)
+    {
         return;
     }
     for stop in [Signal::INT, Signal::QUIT, Signal::KILL] {

@@ -18,12 +18,21 @@ pub(super) fn to_drop_to() -> Option<User> {
         return None;
     }
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let nobody = User { uid: 65534, gid: 65534 };
-    Some(find(&passwd, "postgres").or_else(|| find(&passwd, "nobody")).unwrap_or(nobody))
+    let nobody = User {
+        uid: 65534,
+        gid: 65534,
+    };
+    Some(
+        find(&passwd, "postgres")
+            .or_else(|| find(&passwd, "nobody"))
+            .unwrap_or(nobody),
+    )
 }
 
 fn find(passwd: &str, name: &str) -> Option<User> {
-    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+    let line = passwd
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     let uid = fields.next()?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
@@ -33,8 +42,15 @@ fn find(passwd: &str, name: &str) -> Option<User> {
 /// The folder to use in place of `wanted`: itself where the user can reach it, else one below
 /// `/var/tmp` whose name follows from the path.
 pub(super) fn reachable(wanted: &Path, user: Option<User>) -> PathBuf {
-    let Some(user) = user else { return wanted.to_owned() };
-    if wanted.ancestors().skip(1).filter(|folder| folder.exists()).all(|folder| may_enter(folder, user)) {
+    let Some(user) = user else {
+        return wanted.to_owned();
+    };
+    if wanted
+        .ancestors()
+        .skip(1)
+        .filter(|folder| folder.exists())
+        .all(|folder| may_enter(folder, user))
+    {
         return wanted.to_owned();
     }
     PathBuf::from(format!("/var/tmp/zephyr-{}", short_hash(wanted)))
@@ -42,7 +58,9 @@ pub(super) fn reachable(wanted: &Path, user: Option<User>) -> PathBuf {
 
 fn may_enter(folder: &Path, user: User) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    let Ok(metadata) = fs::metadata(folder) else { return false };
+    let Ok(metadata) = fs::metadata(folder) else {
+        return false;
+    };
     let mode = metadata.mode();
     let bit = if metadata.uid() == user.uid {
         0o100

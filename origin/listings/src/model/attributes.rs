@@ -19,7 +19,10 @@ impl Attributes {
         for (name, value) in &self.0 {
             let field = format!("attributes.{name}");
             if !is_name(name) {
-                errors.add(field, "must have a name of 1 to 40 characters a-z, 0-9 and _");
+                errors.add(
+                    field,
+                    "must have a name of 1 to 40 characters a-z, 0-9 and _",
+                );
                 continue;
             }
             let rule = match value {

@@ -76,8 +76,14 @@ impl SearchQuery {
     ///
     /// 400 that names every wrong parameter.
     pub(crate) fn read(mut params: Params) -> Result<Self, ApiError> {
-        let words = params.text("q").map(|words| words.trim().to_owned()).filter(|w| !w.is_empty());
-        if words.as_ref().is_some_and(|words| words.chars().count() > 200 || words.contains('\0')) {
+        let words = params
+            .text("q")
+            .map(|words| words.trim().to_owned())
+            .filter(|w| !w.is_empty());
+        if words
+            .as_ref()
+            .is_some_and(|words| words.chars().count() > 200 || words.contains('\0'))
+        {
             params.wrong("q", "must be at most 200 characters long, without NUL");
         }
         let category = params.text("category");
@@ -99,10 +105,17 @@ impl SearchQuery {
         }
         for (name, value) in &attributes {
             if !is_name(name) || value.chars().count() > 200 || value.contains('\0') {
-                params.wrong(&format!("attr.{name}"), "is not an attribute's name and value");
+                params.wrong(
+                    &format!("attr.{name}"),
+                    "is not an attribute's name and value",
+                );
             }
         }
-        let default = if words.is_some() { Sort::Relevance } else { Sort::Newest };
+        let default = if words.is_some() {
+            Sort::Relevance
+        } else {
+            Sort::Newest
+        };
         let sort = params.value("sort").unwrap_or(default);
         if sort == Sort::Relevance && words.is_none() {
             params.wrong("sort", "can be relevance only with q");
@@ -137,16 +150,27 @@ mod tests {
     #[test]
     fn wrong_parameters_are_all_named() {
         let query = "q=a&min_price=-1&sort=best&attr.Bad=1&seller=x&foo=1";
-        let problem = SearchQuery::read(Params::parse(query)).unwrap_err().problem(None);
-        let names: Vec<_> = problem.errors.into_iter().map(|error| error.field).collect();
-        assert_eq!(names, ["seller", "min_price", "currency", "attr.Bad", "sort", "foo"]);
+        let problem = SearchQuery::read(Params::parse(query))
+            .unwrap_err()
+            .problem(None);
+        let names: Vec<_> = problem
+            .errors
+            .into_iter()
+            .map(|error| error.field)
+            .collect();
+        assert_eq!(
+            names,
+            ["seller", "min_price", "currency", "attr.Bad", "sort", "foo"]
+        );
     }
 
     #[test]
     fn a_cursor_belongs_to_an_order() {
         let cursor = Cursor::encode(&Position::Newest(1, Uuid::nil())).into_string();
         assert!(SearchQuery::read(Params::parse(&format!("cursor={cursor}"))).is_ok());
-        assert!(SearchQuery::read(Params::parse(&format!("sort=price_asc&cursor={cursor}"))).is_err());
+        assert!(
+            SearchQuery::read(Params::parse(&format!("sort=price_asc&cursor={cursor}"))).is_err()
+        );
         assert!(SearchQuery::read(Params::parse("sort=relevance")).is_err());
     }
 }

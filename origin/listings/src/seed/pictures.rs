@@ -29,7 +29,13 @@ fn make(index: u64) -> Result<Vec<u8>, ImageError> {
 }
 
 fn draw(random: &mut Random) -> RgbImage {
-    let mut color = || [random.below(200) as u8 + 40, random.below(200) as u8 + 40, random.below(200) as u8 + 40];
+    let mut color = || {
+        [
+            random.below(200) as u8 + 40,
+            random.below(200) as u8 + 40,
+            random.below(200) as u8 + 40,
+        ]
+    };
     let (top, bottom) = (color(), color());
     let shapes: Vec<[u8; 3]> = (0..5).map(|_| color()).collect();
     let mut picture = RgbImage::new(WIDTH, HEIGHT);
@@ -43,11 +49,18 @@ fn draw(random: &mut Random) -> RgbImage {
     }
     for shape in shapes {
         let radius = 40 + random.below(120) as i64;
-        let (x, y) = (random.below(WIDTH.into()) as i64, random.below(HEIGHT.into()) as i64);
+        let (x, y) = (
+            random.below(WIDTH.into()) as i64,
+            random.below(HEIGHT.into()) as i64,
+        );
         if random.below(2) == 0 {
-            fill(&mut picture, x, y, radius, Rgb(shape), |dx, dy| dx * dx + dy * dy <= radius * radius);
+            fill(&mut picture, x, y, radius, Rgb(shape), |dx, dy| {
+                dx * dx + dy * dy <= radius * radius
+            });
         } else {
-            fill(&mut picture, x, y, radius, Rgb(shape), |_, dy| dy.abs() * 2 <= radius);
+            fill(&mut picture, x, y, radius, Rgb(shape), |_, dy| {
+                dy.abs() * 2 <= radius
+            });
         }
     }
     picture
@@ -64,7 +77,8 @@ fn fill(
     for dy in -radius..=radius {
         for dx in -radius..=radius {
             let (px, py) = (x + dx, y + dy);
-            let visible = (0..i64::from(WIDTH)).contains(&px) && (0..i64::from(HEIGHT)).contains(&py);
+            let visible =
+                (0..i64::from(WIDTH)).contains(&px) && (0..i64::from(HEIGHT)).contains(&py);
             if visible && inside(dx, dy) {
                 picture.put_pixel(px as u32, py as u32, color);
             }

@@ -72,14 +72,14 @@ pub(crate) async fn listing_pictures(db: &Db, listing: Uuid) -> Result<Vec<Image
     .bind(listing)
     .fetch_all(db.write())
     .await?;
-    Ok(rows.into_iter().map(|(id, width, height)| ImageView::new(id, width, height)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, width, height)| ImageView::new(id, width, height))
+        .collect())
 }
 
 /// Media type and bytes.
-pub(crate) async fn picture_bytes(
-    db: &Db,
-    id: &str,
-) -> Result<Option<(String, Vec<u8>)>, DbError> {
+pub(crate) async fn picture_bytes(db: &Db, id: &str) -> Result<Option<(String, Vec<u8>)>, DbError> {
     let picture = sqlx::query_as("select media_type, bytes from listings.images where id = $1")
         .bind(id)
         .fetch_optional(db.read())

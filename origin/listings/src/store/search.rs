@@ -38,7 +38,10 @@ pub(crate) async fn search(db: &Db, query: &SearchQuery) -> Result<Page<SummaryV
         .last()
         .filter(|_| more)
         .map(|last| Cursor::encode(&position(query.sort, last)).into_string());
-    Ok(Page { items: rows.into_iter().filter_map(summary).collect(), next_cursor })
+    Ok(Page {
+        items: rows.into_iter().filter_map(summary).collect(),
+        next_cursor,
+    })
 }
 
 fn statement(query: &SearchQuery, limit: i64) -> QueryBuilder<Postgres> {
@@ -68,7 +71,8 @@ fn statement(query: &SearchQuery, limit: i64) -> QueryBuilder<Postgres> {
         sql.push(" and seller_id = ").push_bind(seller);
     }
     if let Some(currency) = query.currency {
-        sql.push(" and currency = ").push_bind(currency.as_str().to_owned());
+        sql.push(" and currency = ")
+            .push_bind(currency.as_str().to_owned());
     }
     if let Some(price) = query.min_price {
         sql.push(" and price >= ").push_bind(price);
@@ -78,12 +82,14 @@ fn statement(query: &SearchQuery, limit: i64) -> QueryBuilder<Postgres> {
     }
     for (name, text) in &query.attributes {
         // A parameter has no type: `27` may be meant as the number or as the text.
-        let typed = serde_json::from_str(text).ok().filter(|value: &serde_json::Value| {
-            value.is_number() || value.is_boolean()
-        });
-        sql.push(" and (attributes @> ").push_bind(serde_json::json!({ name: text }));
+        let typed = serde_json::from_str(text)
+            .ok()
+            .filter(|value: &serde_json::Value| value.is_number() || value.is_boolean());
+        sql.push(" and (attributes @> ")
+            .push_bind(serde_json::json!({ name: text }));
         if let Some(typed) = typed {
-            sql.push(" or attributes @> ").push_bind(serde_json::json!({ name: typed }));
+            sql.push(" or attributes @> ")
+                .push_bind(serde_json::json!({ name: typed }));
         }
         sql.push(")");
     }
@@ -113,7 +119,8 @@ fn after(sql: &mut QueryBuilder<Postgres>, after: Option<Position>) {
     let id = match after {
         None => return,
         Some(Position::Relevance(rank, id)) => {
-            sql.push(" and (ts_rank_cd(search, q.words), id) < (").push_bind(rank);
+            sql.push(" and (ts_rank_cd(search, q.words), id) < (")
+                .push_bind(rank);
             id
         }
         Some(Position::Newest(micros, id)) => {
@@ -157,7 +164,10 @@ fn summary(row: Row) -> Option<SummaryView> {
         title: row.title,
         category: row.category,
         // The table's own check keeps the code legal.
-        price: Money { amount: row.price, currency: row.currency.parse().ok()? },
+        price: Money {
+            amount: row.price,
+            currency: row.currency.parse().ok()?,
+        },
         image,
         created_at: row.created_at,
     })
