@@ -122,6 +122,7 @@ events {{
 http {{
     access_log off;
     keepalive_requests 100000000;
+    open_file_cache max=1000 inactive=10m;
     client_body_temp_path {temporary}/body;
     proxy_temp_path {temporary}/proxy;
     fastcgi_temp_path {temporary}/fastcgi;

@@ -177,11 +177,17 @@ impl Report {
         table
     }
 
-    /// Writes `latest.json`.
+    /// Writes `latest.json`, or `debug.json` for a debug build.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("creating {}", folder.display()))?;
-        let file = folder.join("latest.json");
+        // Figures that say nothing must not stand where others look for some.
+        let name = if self.debug {
+            "debug.json"
+        } else {
+            "latest.json"
+        };
+        let file = folder.join(name);
         let json = serde_json::to_string_pretty(self)?;
         std::fs::write(&file, json + "\n")
             .with_context(|| format!("writing {}", file.display()))?;
