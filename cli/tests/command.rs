@@ -1,4 +1,5 @@
 //! The command line as a stranger meets it: help, completions, mistakes and their exit codes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! `zephyr dev` on the real thing: everything comes up, stops cleanly, keeps its data, and recovers
 //! from being killed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

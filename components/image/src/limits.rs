@@ -7,11 +7,9 @@ pub const MAX_SOURCE_BYTES: usize = 10 * 1024 * 1024;
 /// The largest source in pixels. Bounds the time of decoding.
 pub const MAX_SOURCE_PIXELS: u64 = 40_000_000;
 
-/// The most memory that decoding may take, as [`Source::decoding_bytes`] estimates it. For most
+/// The most memory that decoding may take, as `source` estimates it. For most
 /// sources this is what bounds their pixels: about 29 million of a JPEG, 22 million of a PNG with
 /// transparency, 9 million of a progressive JPEG, whose decoder holds all coefficients.
-///
-/// [`Source::decoding_bytes`]: crate::source::Source::decoding_bytes
 pub const MAX_DECODING_BYTES: u64 = 84 * 1024 * 1024;
 
 /// The most memory that resizing may take beside the image, as

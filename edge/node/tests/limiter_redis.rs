@@ -1,4 +1,8 @@
 //! The limiter over a real Redis: it counts like the one in memory, exactly, and for all nodes.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test panics when what it needs is not there"
+)]
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! Filters in the real runtime: phases, header rules, replies, capabilities.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test panics when what it needs is not there"
+)]
 
 #[path = "wasm_support/guests.rs"]
 mod guests;

@@ -1,4 +1,8 @@
 //! Filters that misbehave: they are cut off, the exchange comes back, and the next call is fine.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test panics when what it needs is not there"
+)]
 
 #[path = "wasm_support/guests.rs"]
 mod guests;

@@ -1,4 +1,8 @@
 //! What is refused when a component is loaded, and compiled components on disk.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test panics when what it needs is not there"
+)]
 
 #[path = "wasm_support/guests.rs"]
 mod guests;

@@ -1,4 +1,8 @@
 //! Services in the real runtime: answers, bodies that stream, outgoing requests, misbehaviour.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test panics when what it needs is not there"
+)]
 
 #[path = "wasm_support/guests.rs"]
 mod guests;

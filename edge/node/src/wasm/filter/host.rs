@@ -152,7 +152,7 @@ impl log::Host for FilterState {
                 component,
                 request_id,
                 "No more lines of this call are logged"
-            )
+            );
         };
         if !self.log.spend(last) {
             return Ok(());
