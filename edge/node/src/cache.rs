@@ -16,6 +16,8 @@ mod serve;
 mod shard;
 mod stored;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
