@@ -8,6 +8,7 @@ use image_webp::{ColorType as WebPColor, EncoderParams, WebPEncoder};
 use jpeg_encoder::{ColorType as JpegColor, Encoder as JpegEncoder, SamplingFactor};
 
 use crate::format::Format;
+use crate::limits::MAX_WELL_COMPRESSED_PIXELS;
 use crate::pixels::{Kind, Pixels};
 
 /// From this quality on, JPEG keeps the colours at full resolution.
@@ -89,9 +90,14 @@ impl Encoding<'_> {
 
     fn png(&self, pixels: &Pixels) -> Result<Vec<u8>, EncodeError> {
         let mut file = Vec::new();
+        let pixel_count = u64::from(pixels.width) * u64::from(pixels.height);
         let mut encoder = PngEncoder::new_with_quality(
             Cursor::new(&mut file),
-            CompressionType::Default,
+            if pixel_count <= MAX_WELL_COMPRESSED_PIXELS {
+                CompressionType::Default
+            } else {
+                CompressionType::Fast
+            },
             FilterType::Adaptive,
         );
         if let Some(profile) = self.profile_for(pixels) {

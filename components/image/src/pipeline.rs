@@ -5,9 +5,9 @@ use crate::decode::decode;
 use crate::encode::Encoding;
 use crate::format::Format;
 use crate::geometry::Geometry;
-use crate::limits::{MAX_RESIZING_BYTES, MAX_WEBP_PIXELS};
+use crate::limits::MAX_WEBP_PIXELS;
 use crate::params::{ParamError, Params};
-use crate::resize::{resize, working_bytes};
+use crate::resize::{fits, resize};
 use crate::source::{Source, SourceError};
 
 /// A finished image.
@@ -55,8 +55,7 @@ pub fn make(bytes: Vec<u8>, params: &Params, accept: &Accept) -> Result<Made, Ma
     }
     let stored = plan.stored(source.orientation, source.width, source.height);
     let channels = usize::from(source.color.channel_count()).max(1);
-    let needed = working_bytes(source.width, source.height, channels, &stored);
-    if needed > MAX_RESIZING_BYTES {
+    if !fits(&stored, source.width, source.height, channels) {
         let name = if params.width.is_some() { "w" } else { "h" };
         let why = "from an image this large, a smaller answer must be asked for";
         return Err(ParamError::new(name, why).into());
@@ -66,8 +65,8 @@ pub fn make(bytes: Vec<u8>, params: &Params, accept: &Accept) -> Result<Made, Ma
     let untouched = params.is_plain()
         && !source.has_metadata
         && (plan.width, plan.height) == (source.width, source.height);
-    // The file itself is only needed when it may be the answer.
-    let original = if untouched { Some(bytes) } else { None };
+    // The file itself is only kept when it may be the answer: resizing needs its memory.
+    let original = untouched.then_some(bytes);
     let pixels = resize(pixels, &stored)
         .map_err(|error| MakeError::Internal(error.to_string()))?
         .oriented(source.orientation)

@@ -8,6 +8,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::geometry::Geometry;
+use crate::limits::MAX_RESIZING_BYTES;
 use crate::pixels::{Kind, Pixels};
 
 /// Pixels could not be resized.
@@ -25,9 +26,18 @@ fn failed(error: impl std::fmt::Display) -> ResizeError {
 ///
 /// [`ResizeError`] when the plan does not go with the pixels.
 pub fn resize(mut pixels: Pixels, plan: &Geometry) -> Result<Pixels, ResizeError> {
-    if is_identity(&pixels, plan) {
+    let frame = Frame::around(plan, pixels.width, pixels.height);
+    frame.cut_out(&mut pixels);
+    let (mut x, mut y) = (
+        plan.part.x - f64::from(frame.x),
+        plan.part.y - f64::from(frame.y),
+    );
+    let (mut width, mut height) = (plan.part.width, plan.part.height);
+    let whole = width == f64::from(pixels.width) && height == f64::from(pixels.height);
+    if whole && (plan.width, plan.height) == (pixels.width, pixels.height) {
         return Ok(pixels);
     }
+
     let pixel_type = match pixels.kind {
         Kind::Grey => PixelType::U8,
         Kind::Rgb => PixelType::U8x3,
@@ -41,26 +51,26 @@ pub fn resize(mut pixels: Pixels, plan: &Geometry) -> Result<Pixels, ResizeError
                 .map_err(failed)?;
         mul_div.multiply_alpha_inplace(&mut view).map_err(failed)?;
     }
-    let factor = block_factor(plan);
+    let factor = frame.block_factor(plan, pixels.kind.bytes());
     if factor > 1 {
         average_blocks(&mut pixels, factor);
+        for length in [&mut x, &mut y, &mut width, &mut height] {
+            *length /= f64::from(factor);
+        }
     }
-    let scale = |length: f64| length / f64::from(factor);
-    let (width, height) = (f64::from(pixels.width), f64::from(pixels.height));
-    // Fractions may stick out by a rounding error.
-    let (x, y) = (
-        scale(plan.part.x).clamp(0.0, width),
-        scale(plan.part.y).clamp(0.0, height),
-    );
-    let part_width = scale(plan.part.width).min(width - x);
-    let part_height = scale(plan.part.height).min(height - y);
 
     let source =
         ImageRef::new(pixels.width, pixels.height, &pixels.data, pixel_type).map_err(failed)?;
     let mut resized = Image::new(plan.width, plan.height, pixel_type);
+    // Fractions may stick out by a rounding error.
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(x, y, part_width, part_height)
+        .crop(
+            x,
+            y,
+            width.min(f64::from(pixels.width) - x),
+            height.min(f64::from(pixels.height) - y),
+        )
         .use_alpha(false);
     Resizer::new()
         .resize(&source, &mut resized, &options)
@@ -78,39 +88,87 @@ pub fn resize(mut pixels: Pixels, plan: &Geometry) -> Result<Pixels, ResizeError
     })
 }
 
-/// The memory that resizing takes at its worst moment, the image included, for a source of this
-/// size.
+/// Whether resizing a source of this size fits the memory for it.
 #[must_use]
-pub fn working_bytes(width: u32, height: u32, bytes: usize, plan: &Geometry) -> u64 {
-    let factor = u64::from(block_factor(plan));
-    let (width, height) = (
-        u64::from(width).div_ceil(factor),
-        u64::from(height).div_ceil(factor),
-    );
-    // The filter runs along one side first; what it makes is as long there as the answer and along
-    // the other as the source.
-    let between = (u64::from(plan.width) * height).max(width * u64::from(plan.height));
-    (width * height + between + plan.pixels()) * bytes as u64
+pub fn fits(plan: &Geometry, width: u32, height: u32, bytes: usize) -> bool {
+    let frame = Frame::around(plan, width, height);
+    let factor = frame.block_factor(plan, bytes);
+    frame.working_bytes(plan, bytes, factor) <= MAX_RESIZING_BYTES
 }
 
-fn is_identity(pixels: &Pixels, plan: &Geometry) -> bool {
-    let whole = plan.part.x == 0.0
-        && plan.part.y == 0.0
-        && plan.part.width == f64::from(pixels.width)
-        && plan.part.height == f64::from(pixels.height);
-    whole && (plan.width, plan.height) == (pixels.width, pixels.height)
+/// The whole pixels that a part touches.
+struct Frame {
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
 }
 
-/// The side of the blocks to average first.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "sizes of images are far from the range's end, and casts of floats saturate"
-)]
-fn block_factor(plan: &Geometry) -> u32 {
-    let shrink =
-        (plan.part.width / f64::from(plan.width)).min(plan.part.height / f64::from(plan.height));
-    ((shrink / 2.0) as u32).max(1)
+impl Frame {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "held within the image's sides"
+    )]
+    fn around(plan: &Geometry, width: u32, height: u32) -> Self {
+        let span = |from: f64, length: f64, all: u32| {
+            let all = f64::from(all);
+            let first = from.floor().clamp(0.0, all - 1.0);
+            let last = (from + length).ceil().clamp(first + 1.0, all);
+            (first as u32, (last - first) as u32)
+        };
+        let (x, width) = span(plan.part.x, plan.part.width, width);
+        let (y, height) = span(plan.part.y, plan.part.height, height);
+        Self {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+
+    /// Moves what is within to the front, and forgets the rest.
+    fn cut_out(&self, pixels: &mut Pixels) {
+        if (self.width, self.height) == (pixels.width, pixels.height) {
+            return;
+        }
+        let bytes = pixels.kind.bytes();
+        let (row, line) = (pixels.width as usize * bytes, self.width as usize * bytes);
+        for y in 0..self.height as usize {
+            let from = (self.y as usize + y) * row + self.x as usize * bytes;
+            pixels.data.copy_within(from..from + line, y * line);
+        }
+        pixels.data.truncate(line * self.height as usize);
+        pixels.data.shrink_to_fit();
+        (pixels.width, pixels.height) = (self.width, self.height);
+    }
+
+    /// The side of the blocks to average first: half of what the image shrinks by, or more where
+    /// memory would not do.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sizes of images are far from the range's end, and casts of floats saturate"
+    )]
+    fn block_factor(&self, plan: &Geometry, bytes: usize) -> u32 {
+        let shrink = (plan.part.width / f64::from(plan.width))
+            .min(plan.part.height / f64::from(plan.height));
+        let most = (shrink as u32).max(1);
+        let wanted = ((shrink / 2.0) as u32).max(1);
+        (wanted..most)
+            .find(|factor| self.working_bytes(plan, bytes, *factor) <= MAX_RESIZING_BYTES)
+            .unwrap_or(most)
+    }
+
+    /// The memory that the filter takes, the image included.
+    fn working_bytes(&self, plan: &Geometry, bytes: usize, factor: u32) -> u64 {
+        let width = u64::from(self.width.div_ceil(factor));
+        let height = u64::from(self.height.div_ceil(factor));
+        // The filter runs along one side first; what it makes is as long there as the answer and
+        // along the other as the source.
+        let between = (u64::from(plan.width) * height).max(width * u64::from(plan.height));
+        (width * height + between + plan.pixels()) * bytes as u64
+    }
 }
 
 /// Averages blocks of pixels into one each. What is written never passes what is read.
@@ -234,10 +292,10 @@ mod tests {
             height: 200,
             data,
         };
-        // Far enough from the edge that the filter, which looks past the part, sees no other grey.
-        for (x, y, expected) in [(35, 35, 10), (135, 35, 80), (35, 135, 160), (135, 135, 240)] {
-            for width in [30, 15, 5, 3] {
-                let plan = plan(&format!("crop={x},{y},30,30&w={width}"), &pixels);
+        // Each reaches to the others, whose greys must not be seen.
+        for (x, y, expected) in [(20, 20, 10), (100, 20, 80), (20, 100, 160), (100, 100, 240)] {
+            for width in [80, 40, 10, 4] {
+                let plan = plan(&format!("crop={x},{y},80,80&w={width}"), &pixels);
                 let part = resize(pixels.clone(), &plan).unwrap();
                 assert!(
                     part.data.iter().all(|value| *value == expected),
@@ -270,6 +328,28 @@ mod tests {
             assert!(pixel[1] > 250 && pixel[2] > 250, "{pixel:?}");
             assert!((120..=136).contains(&pixel[3]), "{pixel:?}");
         }
+    }
+
+    #[test]
+    fn memory_bounds_what_can_be_asked_of_a_large_image() {
+        let fits = |query: &str, width, height, bytes| {
+            let params = Params::parse(Some(query)).unwrap();
+            super::fits(
+                &Geometry::plan(&params, width, height).unwrap(),
+                width,
+                height,
+                bytes,
+            )
+        };
+        for (width, height, bytes) in [(6400, 4500, 3), (5600, 3900, 4), (4096, 4096, 4)] {
+            assert!(
+                fits("", width, height, bytes),
+                "{width} by {height}: what nobody asked for"
+            );
+            assert!(fits("w=100", width, height, bytes));
+            assert!(fits("crop=0,0,2000,2000&w=2000", width, height, bytes));
+        }
+        assert!(!fits("w=3400", 6400, 4500, 3));
     }
 
     #[test]

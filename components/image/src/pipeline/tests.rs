@@ -138,7 +138,7 @@ fn a_parameter_that_does_not_go_with_the_source_is_refused_by_name() {
         other => panic!("{other:?}"),
     }
     // Seen at nearly its own size, a huge image would not fit the memory beside its answer.
-    match made(&png_header(5000, 4000, 2), "w=3200", "") {
+    match made(&png_header(6400, 4500, 2), "w=3400", "") {
         Err(MakeError::Param(error)) => assert_eq!(error.name, "w"),
         other => panic!("{other:?}"),
     }
