@@ -297,3 +297,13 @@ async fn an_instance_is_used_again_until_its_time_has_come() {
     assert_eq!(made() - first, 3);
     assert_eq!(stage.component().counters().snapshot().live_instances, 1);
 }
+
+#[tokio::test]
+async fn nothing_of_a_stage_stays_when_it_is_dropped() {
+    let noop = filter(&runtime(), "noop", limits());
+    let stage = noop.stage("{}").unwrap();
+    stage.call(Phase::Request, exchange()).await.1.unwrap();
+    assert_eq!(noop.counters().snapshot().live_instances, 1);
+    drop(stage);
+    assert_eq!(noop.counters().snapshot().live_instances, 0);
+}

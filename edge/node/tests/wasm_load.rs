@@ -182,3 +182,21 @@ fn a_folder_that_cannot_be_used_is_an_error_that_names_it() {
     let error = Runtime::new(options).unwrap_err().to_string();
     assert!(error.contains("file/aot"), "{error}");
 }
+
+#[test]
+fn the_product_s_components_are_accepted() {
+    let runtime = runtime();
+    for name in ["auth", "cache", "ratelimit"] {
+        runtime
+            .load_filter(name, &component(name), limits())
+            .unwrap();
+    }
+    let limits = zephyr_edge::wasm::Limits {
+        memory: 128 << 20,
+        ..limits()
+    };
+    let outbound = std::sync::Arc::new(Nowhere);
+    runtime
+        .load_service("image", &component("image"), limits, outbound)
+        .unwrap();
+}

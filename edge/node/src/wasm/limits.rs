@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The limits of one component. Configuration gives them per component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest time of one call, waiting included; for a service, until the head of its answer.
+    /// Longest time of one call, waiting included; for a service, until the head of its answer. A
+    /// filter that computes is cut off after at least 20 ms of computing.
     pub deadline: Duration,
     /// Linear memory of one instance, in bytes.
     pub memory: usize,

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use wasmtime::Store;
 use wasmtime::component::Resource;
-use wasmtime::{Store, UpdateDeadline};
 use zephyr_edge_core::Phases;
 
 use super::bindings::zephyr::edge::types;
@@ -74,14 +74,7 @@ impl Blueprint {
         let state = FilterState::new(&self.name, &self.capabilities, self.limits.memory);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
-        store.epoch_deadline_callback(|mut store| {
-            let state = store.data_mut();
-            if Instant::now() < state.deadline {
-                return Ok(UpdateDeadline::Yield(1));
-            }
-            state.timed_out = true;
-            Ok(UpdateDeadline::Interrupt)
-        });
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().check(Instant::now())));
         store.set_epoch_deadline(FIRST_CHECK);
         store.data_mut().begin(None, deadline);
 
