@@ -1,5 +1,5 @@
 //! The outbox: events are written in the same transaction as the change they speak of, and handed
-//! on by the [relay](crate::relay).
+//! on by the [relay](mod@crate::relay).
 //!
 //! Each service has a table `<schema>.outbox`:
 //!

@@ -2,7 +2,7 @@
 //!
 //! Every origin runs one. An advisory lock per outbox lets one of them work at a time, so events
 //! keep their order; the others take over when it stops. Events are deleted once all consumers have
-//! taken them in: a crash in between hands them on twice, which the [inbox](crate::inbox) absorbs.
+//! taken them in: a crash in between hands them on twice, which the [inbox](mod@crate::inbox) absorbs.
 
 use std::sync::Arc;
 use std::time::Duration;
