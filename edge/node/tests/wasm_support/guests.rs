@@ -44,6 +44,8 @@ pub(crate) fn capabilities() -> Capabilities {
 
 pub(crate) fn options() -> RuntimeOptions {
     let mut options = RuntimeOptions::new(capabilities());
+    // Each test is a process; what one has compiled the others need not.
+    options.cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("aot"));
     options.filters.instances = 50;
     options.services.instances = 20;
     options
