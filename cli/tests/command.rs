@@ -75,13 +75,14 @@ fn completions_exist_for_the_usual_shells() {
 }
 
 #[test]
-fn a_missing_secret_is_named_with_its_variable() {
+fn a_missing_secret_is_named() {
     let output = zephyr(
         &["origin", "--signing-key", "key"],
         &[("ZEPHYR_EDGE_TOKEN", "x")],
     );
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
+    let text = text.split("Usage:").next().unwrap();
     assert!(
         text.contains("--admin-token") && text.contains("--database-url"),
         "{text}"

@@ -126,7 +126,14 @@ fn clippy(workspace: &Workspace) -> anyhow::Result<Outcome> {
 fn clippy_for_guests(workspace: &Workspace) -> anyhow::Result<Outcome> {
     toolchain::ensure(workspace)?;
     let mut command = workspace.cargo();
-    command.args(["clippy", "--quiet", "--lib", "--target", components::TARGET]);
+    command.args([
+        "clippy",
+        "--quiet",
+        "--keep-going",
+        "--lib",
+        "--target",
+        components::TARGET,
+    ]);
     for guest in components::guests(workspace, components::All) {
         command.args(["--package", &guest.name]);
     }
@@ -136,7 +143,7 @@ fn clippy_for_guests(workspace: &Workspace) -> anyhow::Result<Outcome> {
 
 fn documentation(workspace: &Workspace) -> anyhow::Result<Outcome> {
     let mut command = workspace.cargo();
-    command.args(["doc", "--quiet", "--workspace", "--no-deps"]);
+    command.args(["doc", "--quiet", "--keep-going", "--workspace", "--no-deps"]);
     verified(command.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 

@@ -1,8 +1,12 @@
 //! The parts of `dev`, started in order and stopped in reverse.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use secrecy::SecretString;
 use zephyr_db::private::{Postgres, PostgresOptions};
 use zephyr_edge::{Node, Secrets};
@@ -70,7 +74,7 @@ impl Stack {
         let mut edges = Vec::new();
         for (index, ports) in ports.edges.iter().enumerate() {
             let number = index + 1;
-            let data_dir = data.join(&format!("edge-{number}"));
+            let data_dir = edge_folder(data, number)?;
             let config = template.of(&Identity {
                 number,
                 ports: *ports,
@@ -205,6 +209,22 @@ impl Stack {
         }
         banner::line("stopped");
     }
+}
+
+/// A node's own folder. Compiled components are the same for all, so the first node compiles them
+/// for the others, too.
+fn edge_folder(data: &DataFolder, number: usize) -> anyhow::Result<PathBuf> {
+    let folder = data.join(&format!("edge-{number}"));
+    let make = |path: &Path| {
+        fs::create_dir_all(path).with_context(|| format!("creating {}", path.display()))
+    };
+    make(&folder)?;
+    make(&data.join("compiled"))?;
+    let link = folder.join("compiled");
+    if !link.exists() {
+        symlink("../compiled", &link).with_context(|| format!("linking {}", link.display()))?;
+    }
+    Ok(folder)
 }
 
 /// The secrets that a node's configuration asks for by the name of an environment variable.
