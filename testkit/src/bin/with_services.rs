@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 use zephyr_db::private::{Postgres, PostgresOptions};
 use zephyr_testkit::redis::Redis;
 
@@ -47,9 +49,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut child = command
         .spawn()
         .with_context(|| format!("running {}", program.to_string_lossy()))?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
+            // Sent to us alone, by whoever cancels a run: pass it on, and clean up as always.
+            _ = terminate.recv() => {
+                if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+            }
             // The command is in our process group and gets it too; we wait for it and clean up.
             _ = tokio::signal::ctrl_c() => {}
         }
