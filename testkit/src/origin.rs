@@ -56,6 +56,7 @@ impl TestOrigin {
             ..Config::default()
         };
         let server = Server::start(config).await.expect("the origin starts");
+        published(&database).await;
         let url = format!("http://{}", server.addr());
         // No pool: a test must not wait for connections of another.
         let client = Client::builder().no_proxy().build().expect("a client");
@@ -133,4 +134,24 @@ impl TestOrigin {
     pub async fn stop(self) {
         self.server.shutdown().await;
     }
+}
+
+/// The origin publishes its keys beside its first requests; a test begins once that is done, so that
+/// what it sees of the change log does not depend on which was faster.
+async fn published(database: &TestDb) {
+    let keys = async {
+        loop {
+            let there: bool = sqlx::query_scalar("select exists (select from control.kv)")
+                .fetch_one(database.db.write())
+                .await
+                .expect("the database answers");
+            if there {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), keys)
+        .await
+        .expect("the origin publishes its keys");
 }
