@@ -1,9 +1,12 @@
-//! `Cache-Control` (RFC 9111, section 5.2) and fields of its form (RFC 9213).
+//! `Cache-Control` (RFC 9111, section 5.2).
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, header};
 
 /// The largest delta-seconds kept; larger ones mean this (RFC 9111, section 1.2.2).
 pub const MAX_DELTA: u32 = 1 << 31;
+
+/// A field with more directives than this counts as `no-store`: what was not read may forbid it.
+const MAX_DIRECTIVES: usize = 256;
 
 /// The directives that this cache knows, of a request or of a response. Unknown ones are ignored
 /// (section 5.2.3).
@@ -13,7 +16,7 @@ pub struct CacheControl {
     pub max_age: Option<u32>,
     /// `s-maxage`, in seconds.
     pub s_maxage: Option<u32>,
-    /// `max-stale` without a value is [`MAX_DELTA`].
+    /// `max-stale`, in seconds; without a value it is [`MAX_DELTA`].
     pub max_stale: Option<u32>,
     /// `min-fresh`, in seconds.
     pub min_fresh: Option<u32>,
@@ -21,8 +24,8 @@ pub struct CacheControl {
     pub stale_while_revalidate: Option<u32>,
     /// `stale-if-error` (RFC 5861, section 4), in seconds.
     pub stale_if_error: Option<u32>,
-    /// `no-cache` without field names. With names it counts as well: to leave the named fields out
-    /// is optional (section 5.2.2.4), to check first is always right.
+    /// `no-cache`. With field names it counts as well: to leave the named fields out is optional
+    /// (section 5.2.2.4), to check first is always right.
     pub no_cache: bool,
     /// `no-store`.
     pub no_store: bool,
@@ -38,29 +41,17 @@ pub struct CacheControl {
     pub must_understand: bool,
     /// `only-if-cached`.
     pub only_if_cached: bool,
-    /// `no-transform`.
-    pub no_transform: bool,
-    /// `immutable` (RFC 8246).
-    pub immutable: bool,
-    /// Whether the field was there at all.
-    pub present: bool,
 }
 
 impl CacheControl {
-    /// The `Cache-Control` of a header section.
+    /// The `Cache-Control` of a header section. Lines are read as one list.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        Self::field(headers, &http::header::CACHE_CONTROL)
-    }
-
-    /// A field of this form by name. Lines are read as one list.
-    #[must_use]
-    pub fn field(headers: &HeaderMap, name: &HeaderName) -> Self {
         let mut all = Self::default();
-        for line in headers.get_all(name) {
-            all.present = true;
+        let mut left = MAX_DIRECTIVES;
+        for line in headers.get_all(header::CACHE_CONTROL) {
             match line.to_str() {
-                Ok(text) => all.read(text),
+                Ok(text) => all.read(text, &mut left),
                 // What cannot be read may forbid anything.
                 Err(_) => all.no_store = true,
             }
@@ -68,31 +59,65 @@ impl CacheControl {
         all
     }
 
-    fn read(&mut self, mut text: &str) {
+    fn read(&mut self, mut text: &str, left: &mut usize) {
         while let Some((name, value, rest)) = directive(text) {
             text = rest;
-            let name = name.to_ascii_lowercase();
-            match name.as_str() {
-                "max-age" => shorter(&mut self.max_age, value),
-                "s-maxage" => shorter(&mut self.s_maxage, value),
-                "min-fresh" => self.min_fresh = value.and_then(delta),
-                "max-stale" => self.max_stale = value.map_or(Some(MAX_DELTA), delta),
-                "stale-while-revalidate" => self.stale_while_revalidate = value.and_then(delta),
-                "stale-if-error" => self.stale_if_error = value.and_then(delta),
-                "no-cache" => self.no_cache = true,
-                "no-store" => self.no_store = true,
-                "private" => self.private = true,
-                "public" => self.public = true,
-                "must-revalidate" => self.must_revalidate = true,
-                "proxy-revalidate" => self.proxy_revalidate = true,
-                "must-understand" => self.must_understand = true,
-                "only-if-cached" => self.only_if_cached = true,
-                "no-transform" => self.no_transform = true,
-                "immutable" => self.immutable = true,
-                _ => {}
+            if *left == 0 {
+                self.no_store = true;
+                return;
+            }
+            *left -= 1;
+            let mut buffer = [0; 32];
+            let Some(name) = lower_case(name, &mut buffer) else {
+                continue;
+            };
+            if let Some(flag) = self.flag(name) {
+                *flag = true;
+            } else if let Some(seconds) = self.seconds(name) {
+                match name {
+                    "max-age" | "s-maxage" => shorter(seconds, value),
+                    "max-stale" => *seconds = value.map_or(Some(MAX_DELTA), delta),
+                    _ => *seconds = value.and_then(delta),
+                }
             }
         }
     }
+
+    /// The directive of that name, if it is one that is there or not.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "no-cache" => &mut self.no_cache,
+            "no-store" => &mut self.no_store,
+            "private" => &mut self.private,
+            "public" => &mut self.public,
+            "must-revalidate" => &mut self.must_revalidate,
+            "proxy-revalidate" => &mut self.proxy_revalidate,
+            "must-understand" => &mut self.must_understand,
+            "only-if-cached" => &mut self.only_if_cached,
+            _ => return None,
+        })
+    }
+
+    /// The directive of that name, if it is one of so many seconds.
+    pub(crate) fn seconds(&mut self, name: &str) -> Option<&mut Option<u32>> {
+        Some(match name {
+            "max-age" => &mut self.max_age,
+            "s-maxage" => &mut self.s_maxage,
+            "max-stale" => &mut self.max_stale,
+            "min-fresh" => &mut self.min_fresh,
+            "stale-while-revalidate" => &mut self.stale_while_revalidate,
+            "stale-if-error" => &mut self.stale_if_error,
+            _ => return None,
+        })
+    }
+}
+
+/// None for a name that is longer than any known one.
+fn lower_case<'a>(name: &str, buffer: &'a mut [u8; 32]) -> Option<&'a str> {
+    let buffer = buffer.get_mut(..name.len())?;
+    buffer.copy_from_slice(name.as_bytes());
+    buffer.make_ascii_lowercase();
+    std::str::from_utf8(buffer).ok()
 }
 
 /// Of two values the shorter holds; a value that is no number is stale at once (section 4.2.1).
@@ -115,27 +140,23 @@ fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
     if text.is_empty() {
         return None;
     }
-    let end = text.find(['=', ',', '"']).unwrap_or(text.len());
-    let name = text[..end].trim_end();
-    let Some(value) = text[end..].strip_prefix('=') else {
-        let rest = &text[end..];
-        // A quote that belongs to nothing: nothing behind it can be told apart any more.
+    let end = text.find(['=', ',']).unwrap_or(text.len());
+    let (name, rest) = (text[..end].trim_end(), &text[end..]);
+    let Some(value) = rest.strip_prefix('=') else {
         return Some((name, None, rest.strip_prefix(',').unwrap_or("")));
     };
-    if let Some(quoted) = value.strip_prefix('"') {
-        let Some(close) = closing_quote(quoted) else {
-            return Some((name, Some(""), ""));
-        };
+    // A quote that is not closed quotes nothing: what follows the next comma is read, because it
+    // may forbid to store.
+    if let Some(quoted) = value.strip_prefix('"')
+        && let Some(close) = closing_quote(quoted)
+    {
         let rest = &quoted[close + 1..];
         let rest = rest.find(',').map_or("", |comma| &rest[comma + 1..]);
         return Some((name, Some(&quoted[..close]), rest));
     }
     let end = value.find(',').unwrap_or(value.len());
-    Some((
-        name,
-        Some(value[..end].trim()),
-        value.get(end + 1..).unwrap_or(""),
-    ))
+    let rest = value.get(end + 1..).unwrap_or("");
+    Some((name, Some(value[..end].trim()), rest))
 }
 
 fn closing_quote(text: &str) -> Option<usize> {
@@ -150,15 +171,13 @@ fn closing_quote(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use http::header::CACHE_CONTROL;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fields;
 
     fn read(text: &str) -> CacheControl {
-        let mut headers = HeaderMap::new();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_str(text).unwrap());
-        CacheControl::of(&headers)
+        CacheControl::of(&fields(&[("cache-control", text)]))
     }
 
     #[test]
@@ -167,29 +186,54 @@ mod tests {
         assert_eq!(read("MAX-AGE=\"60\" , public").max_age, Some(60));
         assert!(read(",, public ,").public);
         assert!(read("no-cache=\"set-cookie, x\", no-store").no_store);
-        assert!(read("x=\"a\\\", no-store\"").max_age.is_none());
         assert!(
             !read("x=\"a\\\", no-store\"").no_store,
-            "it stands in a quoted string"
+            "in a quoted string"
         );
         assert_eq!(read("max-age=99999999999").max_age, Some(MAX_DELTA));
         assert_eq!(read("max-stale").max_stale, Some(MAX_DELTA));
-        assert!(!CacheControl::of(&HeaderMap::new()).present);
+        assert_eq!(read("max-stale=5, min-fresh=6").min_fresh, Some(6));
+        assert!(read("an-extension-longer-than-any-known-name=1, no-store").no_store);
+    }
+
+    #[test]
+    fn lines_are_one_list() {
+        let lines = [
+            ("cache-control", "max-age=60"),
+            ("cache-control", "no-store, max-age=5"),
+        ];
+        let both = CacheControl::of(&fields(&lines));
+        assert!(both.no_store && both.max_age == Some(5));
     }
 
     #[test]
     fn a_wrong_lifetime_is_none() {
-        for text in [
+        let wrong = [
             "max-age=-1",
             "max-age=1.5",
             "max-age=x",
             "max-age=",
             "max-age",
             "max-age=1 0",
-        ] {
-            assert_eq!(read(text).max_age, Some(0), "{text}");
+            "max-age=\"6",
+            "max-age=\"6\\0\"",
+            "max-age=\u{a0}60",
+        ];
+        for text in wrong {
+            assert_eq!(read(text).max_age.unwrap_or(0), 0, "{text}");
         }
         assert_eq!(read("max-age=60, max-age=10").max_age, Some(10));
+    }
+
+    #[test]
+    fn what_cannot_be_read_forbids() {
+        assert!(read("x=\"open, no-store").no_store);
+        assert!(read("x\"y, no-store").no_store);
+        assert!(read(&"a,".repeat(300)).no_store);
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_bytes(b"max-age=60, \xff").unwrap();
+        headers.insert(header::CACHE_CONTROL, value);
+        assert!(CacheControl::of(&headers).no_store);
     }
 
     proptest! {
@@ -202,6 +246,12 @@ mod tests {
         fn what_stands_in_front_changes_nothing(number in 0..MAX_DELTA, name in "[a-z]{1,10}") {
             let text = format!("{name}-x=\"a,b\", max-age={number}");
             prop_assert_eq!(read(&text).max_age, Some(number));
+        }
+
+        #[test]
+        fn no_store_at_the_end_is_seen(text in "[a-z=, ]{0,60}") {
+            let text = format!("{text}, No-Store");
+            prop_assert!(read(&text).no_store);
         }
     }
 }

@@ -1,19 +1,37 @@
-//! HTTP dates (RFC 9110, section 5.6.7): three forms in, one out.
+//! HTTP dates (RFC 9110, section 5.6.7): three forms in, one out. Names are compared without regard
+//! to case, as a cache should (RFC 9111, section 4.2), and no zone but GMT is one; all else is as the
+//! grammar says.
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
+/// From the day of the Unix epoch on.
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const LONG_DAYS: [&str; 7] = [
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+];
 
 /// Seconds since the Unix epoch; none when the text is not a date. `now` places two-digit years:
 /// one that would be more than fifty years ahead is of the century before.
 #[must_use]
 pub fn parse(text: &str, now: i64) -> Option<i64> {
     let text = text.trim();
-    if let Some((_, rest)) = text.split_once(", ") {
+    if let Some((day_name, rest)) = text.split_once(", ") {
         let mut parts = rest.split(' ');
         let first = parts.next()?;
         if first.contains('-') {
+            if !LONG_DAYS
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(day_name))
+            {
+                return None;
+            }
             // Sunday, 06-Nov-94 08:49:37 GMT
             let mut date = first.split('-');
             let (day, month, year) = (date.next()?, date.next()?, date.next()?);
@@ -23,18 +41,33 @@ pub fn parse(text: &str, now: i64) -> Option<i64> {
                 .then(|| civil(year, month, day, time))?;
         }
         // Sun, 06 Nov 1994 08:49:37 GMT
+        if !is_day(day_name) {
+            return None;
+        }
         let (month, year, time) = (parts.next()?, parts.next()?, parts.next()?);
         let year = number(year, 4, 4)?;
         return gmt(&mut parts).then(|| civil(year, month, first, time))?;
     }
     // Sun Nov  6 08:49:37 1994
-    let mut parts = text.split(' ').filter(|part| !part.is_empty());
-    let (_, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let (time, year) = (parts.next()?, number(parts.next()?, 4, 4)?);
-    if parts.next().is_some() {
-        return None;
-    }
-    civil(year, month, day, time)
+    let (day_name, rest) = text.split_once(' ')?;
+    let (month, rest) = rest.split_once(' ')?;
+    // A day of one digit has a space in front.
+    let (day, rest) = (rest.get(..2)?, rest.get(2..)?.strip_prefix(' ')?);
+    let (time, year) = rest.split_once(' ')?;
+    let padded;
+    let day = match day.strip_prefix(' ') {
+        Some(digit) => {
+            padded = format!("0{digit}");
+            padded.as_str()
+        }
+        None => day,
+    };
+    let year = number(year, 4, 4)?;
+    is_day(day_name).then(|| civil(year, month, day, time))?
+}
+
+fn is_day(text: &str) -> bool {
+    DAYS.iter().any(|name| name.eq_ignore_ascii_case(text))
 }
 
 fn gmt<'a>(rest: &mut impl Iterator<Item = &'a str>) -> bool {
@@ -63,10 +96,10 @@ fn civil(year: i64, month: &str, day: &str, time: &str) -> Option<i64> {
         .iter()
         .position(|name| name.eq_ignore_ascii_case(month))? as i64
         + 1;
-    let day = number(day, 1, 2)?;
+    let day = number(day, 2, 2)?;
     let mut parts = time.split(':');
     let (hour, minute, second) = (
-        number(parts.next()?, 1, 2)?,
+        number(parts.next()?, 2, 2)?,
         number(parts.next()?, 2, 2)?,
         number(parts.next()?, 2, 2)?,
     );
@@ -129,6 +162,7 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
+            "Sun Nov 06 08:49:37 1994",
             "sun, 06 nov 1994 08:49:37 gmt",
         ] {
             assert_eq!(parse(text, NOW), Some(784_111_777), "{text}");
@@ -151,9 +185,40 @@ mod tests {
             "1994-11-06T08:49:37Z",
             "Sun, 06 Nov 1994 08:49:37 GMT x",
             "Sun Nov 6 08:49:37 1994 GMT",
+            "Sun Nov 6 08:49:37 1994",
+            "Xyz, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 8:49:37 GMT",
+            "Sun, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06  Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:61 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Sun Nov",
         ] {
             assert_eq!(parse(text, NOW), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_year_of_two_digits_is_at_most_fifty_years_ahead() {
+        let year = |two: &str| {
+            let at = parse(&format!("Sunday, 06-Nov-{two} 08:49:37 GMT"), NOW).unwrap();
+            format(at)[12..16].to_owned()
+        };
+        // Now is 2026.
+        assert_eq!(
+            [year("26"), year("76"), year("77"), year("99")],
+            ["2026", "2076", "1977", "1999"]
+        );
+    }
+
+    #[test]
+    fn leap_days_are_days() {
+        assert_eq!(
+            parse("Thu, 29 Feb 2024 00:00:00 GMT", NOW),
+            Some(1_709_164_800)
+        );
+        assert_eq!(parse("Wed, 29 Feb 2023 00:00:00 GMT", NOW), None);
     }
 
     proptest! {

@@ -4,6 +4,8 @@
 use http::{HeaderMap, HeaderName};
 use zephyr_edge_core::cache_policy::is_surrogate_key;
 
+use crate::structured::{self, Item};
+
 /// Space-separated keys; for the cache, not for clients.
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 /// Comma-separated keys; for the cache, not for clients.
@@ -14,12 +16,14 @@ pub const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 pub const CACHE_GROUP_INVALIDATION: HeaderName =
     HeaderName::from_static("cache-group-invalidation");
 
-/// Most keys of one answer; further ones are left out.
+/// Most names of one kind that one answer has; further ones are left out.
 const MAX: usize = 256;
+/// The longest name of a group that is kept (RFC 9875, section 2 asks for at least 32).
+const MAX_GROUP_LENGTH: usize = 256;
 
-/// All names of an answer, once each.
+/// The surrogate keys of an answer, once each.
 #[must_use]
-pub fn of(response: &HeaderMap) -> Vec<String> {
+pub fn surrogate_keys(response: &HeaderMap) -> Vec<String> {
     let mut keys = Vec::new();
     for (name, separators) in [(SURROGATE_KEY, &[' ', '\t'][..]), (CACHE_TAG, &[','])] {
         for line in response
@@ -27,30 +31,34 @@ pub fn of(response: &HeaderMap) -> Vec<String> {
             .iter()
             .filter_map(|line| line.to_str().ok())
         {
-            for key in line.split(separators) {
-                add(&mut keys, key.trim());
+            for key in line
+                .split(separators)
+                .map(str::trim)
+                .filter(|key| is_surrogate_key(key))
+            {
+                add(&mut keys, key);
             }
         }
     }
-    for key in strings(response, &CACHE_GROUPS) {
-        add(&mut keys, &key);
-    }
     keys
 }
 
-/// The groups that a write drops.
+/// The groups that an answer is in. A group is one of its origin: two origins' groups of the same
+/// name have nothing to do with each other (RFC 9875, section 2).
+#[must_use]
+pub fn of(response: &HeaderMap) -> Vec<String> {
+    strings(response, &CACHE_GROUPS)
+}
+
+/// The groups that a write drops. Only answers to unsafe methods may (RFC 9875, section 3).
 #[must_use]
 pub fn invalidated(response: &HeaderMap) -> Vec<String> {
-    let mut keys = Vec::new();
-    for key in strings(response, &CACHE_GROUP_INVALIDATION) {
-        add(&mut keys, &key);
-    }
-    keys
+    strings(response, &CACHE_GROUP_INVALIDATION)
 }
 
-fn add(keys: &mut Vec<String>, key: &str) {
-    if keys.len() < MAX && is_surrogate_key(key) && !keys.iter().any(|known| known == key) {
-        keys.push(key.to_owned());
+fn add(names: &mut Vec<String>, name: &str) {
+    if names.len() < MAX && !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
     }
 }
 
@@ -62,76 +70,56 @@ fn strings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
         .iter()
         .map(|line| line.to_str().ok())
         .collect();
-    lines
-        .and_then(|lines| list(&lines.join(",")))
-        .unwrap_or_default()
-}
-
-fn list(text: &str) -> Option<Vec<String>> {
-    let mut all = Vec::new();
-    let mut rest = text.trim_matches([' ', '\t']);
-    while !rest.is_empty() {
-        let inner = rest.strip_prefix('"')?;
-        let mut string = String::new();
-        let mut chars = inner.char_indices();
-        let end = loop {
-            match chars.next()? {
-                (at, '"') => break at + 1,
-                (_, '\\') => match chars.next()? {
-                    (_, c @ ('"' | '\\')) => string.push(c),
-                    _ => return None,
-                },
-                (_, c) if c == ' ' || c.is_ascii_graphic() => string.push(c),
-                _ => return None,
+    let items = lines.and_then(|lines| structured::list(&lines.join(",")));
+    let mut names = Vec::new();
+    for item in items.unwrap_or_default() {
+        match item {
+            Item::String(name) if (1..=MAX_GROUP_LENGTH).contains(&name.len()) => {
+                add(&mut names, &name);
             }
-        };
-        all.push(string);
-        rest = inner[end..].trim_start_matches([' ', '\t']);
-        if rest.starts_with(';') {
-            rest = &rest[rest.find(',').unwrap_or(rest.len())..];
-        }
-        match rest.strip_prefix(',') {
-            Some(more) => rest = more.trim_start_matches([' ', '\t']),
-            None if rest.is_empty() => break,
-            None => return None,
+            Item::String(_) => {}
+            _ => return Vec::new(),
         }
     }
-    Some(all)
+    names
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::fields;
 
     #[test]
     fn all_spellings_are_read_once_each() {
-        let mut headers = HeaderMap::new();
-        headers.append(SURROGATE_KEY, HeaderValue::from_static("a  b"));
-        headers.append(CACHE_TAG, HeaderValue::from_static("b, c"));
-        headers.append(
-            CACHE_GROUPS,
-            HeaderValue::from_static("\"c\";x=1, \"d\\\"e\""),
-        );
-        headers.append(CACHE_GROUPS, HeaderValue::from_static("\"f\""));
-        assert_eq!(of(&headers), ["a", "b", "c", "d\"e", "f"]);
+        let headers = fields(&[
+            ("surrogate-key", "a  b"),
+            ("cache-tag", "b, c"),
+            ("cache-groups", "\"c\";x=1, \"d\\\"e f\""),
+            ("cache-groups", "\"g\", \"c\""),
+        ]);
+        assert_eq!(surrogate_keys(&headers), ["a", "b", "c"]);
+        assert_eq!(of(&headers), ["c", "d\"e f", "g"]);
+        assert!(invalidated(&headers).is_empty());
     }
 
     #[test]
     fn a_field_that_is_no_list_of_strings_is_ignored() {
-        for text in ["a", "\"a", "\"a\" \"b\"", "\"a\", b", "\"\\a\""] {
-            let mut headers = HeaderMap::new();
-            headers.append(CACHE_GROUP_INVALIDATION, HeaderValue::from_static(text));
-            assert!(invalidated(&headers).is_empty(), "{text}");
+        for text in ["a", "\"a", "\"a\" \"b\"", "\"a\", b", "\"\\a\"", "\"a\", 1"] {
+            assert!(
+                invalidated(&fields(&[("cache-group-invalidation", text)])).is_empty(),
+                "{text}"
+            );
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_list_is_too_odd(text in "[ -~]{0,80}") {
-            let _ = list(&text);
-        }
+    #[test]
+    fn an_answer_has_so_many_names_and_no_more() {
+        let many: Vec<String> = (0..1000).map(|n| format!("\"k{n}\"")).collect();
+        assert_eq!(of(&fields(&[("cache-groups", &many.join(","))])).len(), MAX);
+        let many = many.join(" ");
+        assert_eq!(
+            surrogate_keys(&fields(&[("surrogate-key", &many)])).len(),
+            MAX
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! Byte ranges of a complete stored body (RFC 9110, section 14). One range is answered with 206,
 //! several with the whole, which section 14.2 allows.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::date;
 
 /// What of the body the client wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,25 +80,34 @@ fn if_range(request: &HeaderMap, stored: &HeaderMap) -> bool {
     if condition.starts_with(b"W/") {
         return false;
     }
-    stored
-        .get(header::LAST_MODIFIED)
-        .is_some_and(|modified| modified.as_bytes() == condition)
+    let modified = stored.get(header::LAST_MODIFIED);
+    modified.is_some_and(|modified| modified.as_bytes() == condition && is_strong(modified, stored))
+}
+
+/// A date tells versions apart only when the answer was made later than its last change, by more
+/// than a clock's second (section 8.8.2.2).
+fn is_strong(modified: &HeaderValue, stored: &HeaderMap) -> bool {
+    let parse = |value: &HeaderValue| date::parse(value.to_str().ok()?, i64::MAX / 2);
+    match (parse(modified), stored.get(header::DATE).and_then(parse)) {
+        (Some(modified), Some(made)) => made > modified,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::fields;
 
-    fn of(fields: &[(&'static str, &'static str)]) -> Range {
-        let mut request = HeaderMap::new();
-        for (name, value) in fields {
-            request.append(*name, HeaderValue::from_static(value));
-        }
-        let mut stored = HeaderMap::new();
-        stored.insert("etag", HeaderValue::from_static("\"a\""));
-        select(&request, &stored, 10)
+    fn of(lines: &[(&'static str, &str)]) -> Range {
+        let stored = fields(&[
+            ("etag", "\"a\""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("date", "Sun, 06 Nov 1994 09:00:00 GMT"),
+        ]);
+        select(&fields(lines), &stored, 10)
     }
 
     #[test]
@@ -106,32 +117,68 @@ mod tests {
             ("Bytes=4-", Range::Part(4, 9)),
             ("bytes=-3", Range::Part(7, 9)),
             ("bytes=-30", Range::Part(0, 9)),
-            ("bytes=5-99", Range::Part(5, 9)),
+            ("bytes=5-99999999999999999999999", Range::Part(5, 9)),
             ("bytes=10-", Range::Unsatisfiable),
             ("bytes=-0", Range::Unsatisfiable),
             ("bytes=3-2", Range::Whole),
             ("bytes=0-1,4-5", Range::Whole),
             ("lines=0-1", Range::Whole),
             ("bytes=a-b", Range::Whole),
+            ("bytes=+1-2", Range::Whole),
             ("bytes=", Range::Whole),
+            ("bytes=-", Range::Whole),
+            ("", Range::Whole),
         ] {
             assert_eq!(of(&[("range", text)]), expected, "{text}");
         }
+        assert_eq!(
+            of(&[("range", "bytes=0-3"), ("range", "bytes=5-6")]),
+            Range::Whole
+        );
+        assert_eq!(
+            select(&fields(&[("range", "bytes=0-")]), &HeaderMap::new(), 0),
+            Range::Unsatisfiable
+        );
     }
 
     #[test]
     fn a_range_of_another_version_is_the_whole() {
-        assert_eq!(
-            of(&[("range", "bytes=0-3"), ("if-range", "\"a\"")]),
-            Range::Part(0, 3)
-        );
-        assert_eq!(
-            of(&[("range", "bytes=0-3"), ("if-range", "\"b\"")]),
-            Range::Whole
-        );
-        assert_eq!(
-            of(&[("range", "bytes=0-3"), ("if-range", "W/\"a\"")]),
-            Range::Whole
-        );
+        for (condition, same) in [
+            ("\"a\"", true),
+            ("\"b\"", false),
+            ("W/\"a\"", false),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", true),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", false),
+        ] {
+            let expected = if same {
+                Range::Part(0, 3)
+            } else {
+                Range::Whole
+            };
+            assert_eq!(
+                of(&[("range", "bytes=0-3"), ("if-range", condition)]),
+                expected,
+                "{condition}"
+            );
+        }
+        // It may have changed twice within that second.
+        let stored = fields(&[
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ]);
+        let request = [
+            ("range", "bytes=0-3"),
+            ("if-range", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ];
+        assert_eq!(select(&fields(&request), &stored, 10), Range::Whole);
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_within_the_body(text in "bytes=[0-9-]{0,9}", length in 0_u64..50) {
+            if let Range::Part(first, last) = select(&fields(&[("range", &text)]), &HeaderMap::new(), length) {
+                prop_assert!(first <= last && last < length);
+            }
+        }
     }
 }

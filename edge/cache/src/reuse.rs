@@ -1,54 +1,9 @@
-//! Whether a stored answer may be given to a request (RFC 9111, section 4).
+//! Whether a stored answer may be given to a request (RFC 9111, section 4; RFC 5861).
 
 use std::time::Duration;
 
-use http::{HeaderMap, header};
-
-use crate::cache_control::CacheControl;
-use crate::storable::Freshness;
-
-/// What a request says to caches (section 5.2.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RequestDirectives {
-    /// Not older than this, in seconds.
-    pub max_age: Option<u32>,
-    /// Fresh for this long still, in seconds.
-    pub min_fresh: Option<u32>,
-    /// Stale is right, by this many seconds.
-    pub max_stale: Option<u32>,
-    /// Ask first.
-    pub no_cache: bool,
-    /// Do not ask at all.
-    pub only_if_cached: bool,
-}
-
-impl RequestDirectives {
-    /// Those of a request. `Pragma: no-cache` counts where there is no `Cache-Control` (section 5.4).
-    #[must_use]
-    pub fn of(request: &HeaderMap) -> Self {
-        if !request.contains_key(header::CACHE_CONTROL) {
-            let pragma = request
-                .get(header::PRAGMA)
-                .and_then(|value| value.to_str().ok());
-            let no_cache = pragma.is_some_and(|text| {
-                text.split(',')
-                    .any(|part| part.trim().eq_ignore_ascii_case("no-cache"))
-            });
-            return Self {
-                no_cache,
-                ..Self::default()
-            };
-        }
-        let control = CacheControl::of(request);
-        Self {
-            max_age: control.max_age,
-            min_fresh: control.min_fresh,
-            max_stale: control.max_stale,
-            no_cache: control.no_cache,
-            only_if_cached: control.only_if_cached,
-        }
-    }
-}
+use crate::freshness::Freshness;
+use crate::request::RequestDirectives;
 
 /// What to do with a stored answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,55 +21,53 @@ pub enum Reuse {
 /// The decision.
 #[must_use]
 pub fn decide(stored: &Freshness, request: &RequestDirectives, now: Duration) -> Reuse {
+    // Section 5.2.1.4.
     if request.no_cache {
         return Reuse::Validate("request");
     }
+    // Section 5.2.2.4.
     if stored.no_cache {
         return Reuse::Validate("stale");
     }
     let ttl = stored.ttl(now);
-    let too_old = request.max_age.is_some_and(|most| stored.age(now) > most);
-    let too_soon = request
-        .min_fresh
-        .is_some_and(|least| ttl < i64::from(least));
+    // Sections 5.2.1.1 and 5.2.1.3.
+    let refused = request.max_age.is_some_and(|most| stored.age(now) > most)
+        || request
+            .min_fresh
+            .is_some_and(|least| ttl < i64::from(least));
     if ttl > 0 {
-        return if too_old || too_soon {
+        return if refused {
             Reuse::Validate("request")
         } else {
             Reuse::Fresh
         };
     }
-    if stored.must_revalidate {
-        return Reuse::Validate("stale");
-    }
-    if !too_soon
-        && request
-            .max_stale
-            .is_some_and(|most| -ttl <= i64::from(most))
-        && !too_old
-    {
-        return Reuse::StaleAsked;
-    }
-    let within = -ttl < i64::from(stored.stale_while_revalidate);
-    if within && !too_old && !too_soon {
+    if !refused && -ttl < i64::from(stored.stale_while_revalidate) {
         return Reuse::StaleWhileRevalidate;
+    }
+    // Section 5.2.1.2.
+    let taken = request
+        .max_stale
+        .is_some_and(|most| -ttl <= i64::from(most));
+    if taken && !refused && !stored.must_revalidate {
+        return Reuse::StaleAsked;
     }
     Reuse::Validate("stale")
 }
 
-/// Whether a stale answer may take the place of an upstream's failure (RFC 5861, section 4; RFC
-/// 9111, section 4.2.4).
+/// Whether a stored answer may take the place of an upstream's failure (RFC 5861, section 4; RFC
+/// 9111, section 4.3.3).
 #[must_use]
 pub fn serves_errors(stored: &Freshness, now: Duration) -> bool {
-    !stored.must_revalidate
-        && !stored.no_cache
-        && -stored.ttl(now) <= i64::from(stored.stale_if_error)
-        && (stored.stale_if_error > 0 || stored.ttl(now) > 0)
+    let ttl = stored.ttl(now);
+    let fresh = ttl > 0 && !stored.no_cache;
+    fresh || (stored.stale_if_error > 0 && -ttl <= i64::from(stored.stale_if_error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields;
 
     const STORED: Freshness = Freshness {
         arrived: Duration::from_secs(1000),
@@ -126,62 +79,77 @@ mod tests {
         must_revalidate: false,
     };
 
-    fn at(seconds: u64, text: &'static str) -> Reuse {
-        let mut headers = HeaderMap::new();
-        if !text.is_empty() {
-            headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static(text));
-        }
-        decide(
-            &STORED,
-            &RequestDirectives::of(&headers),
-            Duration::from_secs(1000 + seconds),
-        )
+    fn at(seconds: u64, text: &str) -> Reuse {
+        let request = RequestDirectives::of(&fields(&[("cache-control", text)]));
+        decide(&STORED, &request, Duration::from_secs(1000 + seconds))
     }
 
     #[test]
     fn the_request_has_a_say() {
         assert_eq!(at(30, ""), Reuse::Fresh);
+        assert_eq!(at(59, ""), Reuse::Fresh);
         assert_eq!(at(30, "max-age=29"), Reuse::Validate("request"));
         assert_eq!(at(30, "max-age=30"), Reuse::Fresh);
         assert_eq!(at(30, "min-fresh=31"), Reuse::Validate("request"));
+        assert_eq!(at(30, "min-fresh=30"), Reuse::Fresh);
         assert_eq!(at(30, "no-cache"), Reuse::Validate("request"));
+    }
+
+    #[test]
+    fn what_is_stale_has_its_windows() {
         assert_eq!(at(60, ""), Reuse::StaleWhileRevalidate);
         assert_eq!(at(69, ""), Reuse::StaleWhileRevalidate);
+        assert_eq!(at(65, "max-age=64"), Reuse::Validate("stale"));
         assert_eq!(at(70, ""), Reuse::Validate("stale"));
         assert_eq!(at(70, "max-stale=10"), Reuse::StaleAsked);
         assert_eq!(at(71, "max-stale=10"), Reuse::Validate("stale"));
         assert_eq!(at(999, "max-stale"), Reuse::StaleAsked);
-    }
-
-    #[test]
-    fn pragma_counts_alone() {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::PRAGMA,
-            http::HeaderValue::from_static("x, No-Cache"),
-        );
-        assert!(RequestDirectives::of(&headers).no_cache);
-        headers.insert(
-            header::CACHE_CONTROL,
-            http::HeaderValue::from_static("max-age=1"),
-        );
-        assert!(!RequestDirectives::of(&headers).no_cache);
+        assert_eq!(at(999, "max-stale, max-age=5"), Reuse::Validate("stale"));
     }
 
     #[test]
     fn must_revalidate_means_must() {
         let strict = Freshness {
             must_revalidate: true,
+            stale_while_revalidate: 0,
             ..STORED
         };
         let late = Duration::from_secs(1065);
-        let stale_ok = RequestDirectives {
+        let takes_stale = RequestDirectives {
             max_stale: Some(100),
-            ..RequestDirectives::default()
+            ..Default::default()
         };
-        assert_eq!(decide(&strict, &stale_ok, late), Reuse::Validate("stale"));
-        assert!(!serves_errors(&strict, late));
-        assert!(serves_errors(&STORED, Duration::from_secs(1080)));
-        assert!(!serves_errors(&STORED, Duration::from_secs(1081)));
+        assert_eq!(
+            decide(&strict, &takes_stale, late),
+            Reuse::Validate("stale")
+        );
+        let no_cache = Freshness {
+            no_cache: true,
+            ..STORED
+        };
+        let now = Duration::from_secs(1001);
+        assert_eq!(
+            decide(&no_cache, &takes_stale, now),
+            Reuse::Validate("stale")
+        );
+    }
+
+    #[test]
+    fn failures_are_hidden_within_their_window() {
+        let serves =
+            |stored: Freshness, seconds| serves_errors(&stored, Duration::from_secs(seconds));
+        assert!(serves(STORED, 1080) && !serves(STORED, 1081));
+        let none = Freshness {
+            stale_if_error: 0,
+            ..STORED
+        };
+        assert!(serves(none, 1059) && !serves(none, 1060));
+        assert!(!serves(
+            Freshness {
+                no_cache: true,
+                ..none
+            },
+            1001
+        ));
     }
 }

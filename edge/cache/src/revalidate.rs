@@ -25,24 +25,34 @@ const KEPT: [HeaderName; 5] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// Whether a 304 is about the stored answer (section 4.3.4): a strong tag that differs is about
-/// another one.
+/// Whether a 304 is about the stored answer (section 4.3.4): one with another validator is not.
 #[must_use]
 pub fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
-    let opaque = |value: &HeaderValue| {
-        let bytes = value.as_bytes();
-        bytes.strip_prefix(b"W/").unwrap_or(bytes).to_vec()
-    };
     match (not_modified.get(header::ETAG), stored.get(header::ETAG)) {
-        (Some(new), Some(old)) => opaque(new) == opaque(old),
+        (Some(new), Some(old)) => return opaque(new) == opaque(old),
+        // A tag that nothing stored has.
+        (Some(new), None) if !new.as_bytes().starts_with(b"W/") => return false,
+        _ => {}
+    }
+    match (
+        not_modified.get(header::LAST_MODIFIED),
+        stored.get(header::LAST_MODIFIED),
+    ) {
+        (Some(new), Some(old)) => new == old || not_modified.contains_key(header::ETAG),
         _ => true,
     }
 }
 
+fn opaque(etag: &HeaderValue) -> &[u8] {
+    let bytes = etag.as_bytes();
+    bytes.strip_prefix(b"W/").unwrap_or(bytes)
+}
+
 /// Takes the fields of a 304 over (section 3.2).
 pub fn update(stored: &mut HeaderMap, not_modified: &HeaderMap) {
-    // An age told by caches before would be counted twice.
+    // They told when the answer was made, which is now, and an age would be counted twice.
     stored.remove(header::AGE);
+    stored.remove(header::DATE);
     for name in not_modified.keys() {
         if KEPT.contains(name) {
             continue;
@@ -60,33 +70,31 @@ pub fn update(stored: &mut HeaderMap, not_modified: &HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in fields {
-            map.append(*name, HeaderValue::from_static(value));
-        }
-        map
-    }
+    use crate::fields;
 
     #[test]
     fn validators_are_asked_about() {
         let mut request = HeaderMap::new();
-        assert!(ask(&mut request, &headers(&[("etag", "W/\"a\"")])));
-        assert_eq!(request["if-none-match"], "W/\"a\"");
-        assert!(!ask(&mut HeaderMap::new(), &headers(&[])));
+        let stored = fields(&[("etag", "W/\"a\""), ("last-modified", "x")]);
+        assert!(ask(&mut request, &stored));
+        assert_eq!(
+            (&request["if-none-match"], &request["if-modified-since"]),
+            (&stored["etag"], &stored["last-modified"])
+        );
+        assert!(!ask(&mut HeaderMap::new(), &HeaderMap::new()));
     }
 
     #[test]
     fn a_304_changes_what_it_says_but_not_the_body() {
-        let mut stored = headers(&[
+        let mut stored = fields(&[
             ("etag", "\"a\""),
             ("content-length", "5"),
             ("cache-control", "max-age=1"),
             ("x", "1"),
             ("age", "9"),
+            ("date", "then"),
         ]);
-        let new = headers(&[
+        let new = fields(&[
             ("cache-control", "max-age=9"),
             ("content-length", "0"),
             ("y", "1"),
@@ -100,7 +108,23 @@ mod tests {
             (&"5".parse().unwrap(), &"1".parse().unwrap())
         );
         assert_eq!(stored.get_all("y").iter().count(), 2);
-        assert!(!stored.contains_key("age"));
-        assert!(!is_about(&headers(&[("etag", "\"b\"")]), &stored));
+        assert!(!stored.contains_key("age") && !stored.contains_key("date"));
+    }
+
+    #[test]
+    fn a_304_about_something_else_is_told_apart() {
+        let stored = fields(&[("etag", "\"a\""), ("last-modified", "x")]);
+        for (lines, expected) in [
+            (vec![], true),
+            (vec![("etag", "\"a\"")], true),
+            (vec![("etag", "W/\"a\"")], true),
+            (vec![("etag", "\"b\"")], false),
+            (vec![("last-modified", "x")], true),
+            (vec![("last-modified", "y")], false),
+        ] {
+            assert_eq!(is_about(&fields(&lines), &stored), expected, "{lines:?}");
+        }
+        let dated = fields(&[("last-modified", "x")]);
+        assert!(!is_about(&fields(&[("etag", "\"b\"")]), &dated));
     }
 }

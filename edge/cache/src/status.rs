@@ -1,14 +1,12 @@
 //! `Cache-Status` (RFC 9211): what the cache did, for whoever looks.
 
-use std::fmt::Write as _;
-
 /// The cache's name in the field.
 pub const NAME: &str = "Zephyr";
 
 /// One member of the field, this cache's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status<'a> {
-    /// The answer came from the store (section 2.1).
+    /// The answer came from the store and the request went nowhere (section 2.1); `forward` is none.
     pub hit: bool,
     /// Why the request went on (section 2.2): `uri-miss`, `vary-miss`, `stale`, `request`, `method`,
     /// `bypass`.
@@ -26,42 +24,61 @@ pub struct Status<'a> {
 }
 
 impl Status<'_> {
-    /// The member's text.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut text = String::with_capacity(48);
-        text.push_str(NAME);
+    /// Appends the member's text.
+    pub fn append(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(NAME.as_bytes());
         if self.hit {
-            text.push_str("; hit");
+            text.extend_from_slice(b"; hit");
         }
         if let Some(forward) = self.forward {
-            text.push_str("; fwd=");
-            text.push_str(forward);
+            text.extend_from_slice(b"; fwd=");
+            text.extend_from_slice(forward.as_bytes());
         }
         if let Some(status) = self.forward_status {
-            let _ = write!(text, "; fwd-status={status}");
+            text.extend_from_slice(b"; fwd-status=");
+            append_number(text, i64::from(status));
         }
         if let Some(ttl) = self.ttl {
-            let _ = write!(text, "; ttl={ttl}");
+            text.extend_from_slice(b"; ttl=");
+            append_number(text, ttl);
         }
         if self.stored {
-            text.push_str("; stored");
+            text.extend_from_slice(b"; stored");
         }
         if self.collapsed {
-            text.push_str("; collapsed");
+            text.extend_from_slice(b"; collapsed");
         }
         if let Some(detail) = self.detail {
+            text.extend_from_slice(b"; detail=");
             if is_token(detail) {
-                let _ = write!(text, "; detail={detail}");
+                text.extend_from_slice(detail.as_bytes());
             } else {
-                let plain = detail
-                    .chars()
-                    .filter(|c| (' '..='~').contains(c) && !"\"\\".contains(*c));
-                let _ = write!(text, "; detail=\"{}\"", plain.collect::<String>());
+                text.push(b'"');
+                let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte);
+                text.extend(detail.bytes().filter(plain));
+                text.push(b'"');
             }
         }
-        text
     }
+}
+
+/// Decimal digits, without the machinery of formatting: every hit has one.
+fn append_number(text: &mut Vec<u8>, number: i64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut left = number.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        text.push(b'-');
+    }
+    text.extend_from_slice(&digits[at..]);
 }
 
 /// A Token of structured fields (RFC 9651, section 3.3.4).
@@ -77,23 +94,40 @@ fn is_token(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn text(status: &Status<'_>) -> String {
+        let mut text = Vec::new();
+        status.append(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
     #[test]
     fn a_member_tells_what_was_done() {
-        let hit = Status {
-            hit: true,
-            ttl: Some(30),
+        let hit = |ttl| {
+            text(&Status {
+                hit: true,
+                ttl: Some(ttl),
+                ..Status::default()
+            })
+        };
+        assert_eq!(hit(30), "Zephyr; hit; ttl=30");
+        assert_eq!(hit(0), "Zephyr; hit; ttl=0");
+        assert_eq!(hit(-1234567890), "Zephyr; hit; ttl=-1234567890");
+        assert_eq!(hit(i64::MIN), format!("Zephyr; hit; ttl={}", i64::MIN));
+        let waited = Status {
+            forward: Some("uri-miss"),
+            collapsed: true,
             ..Status::default()
         };
-        assert_eq!(hit.to_text(), "Zephyr; hit; ttl=30");
+        assert_eq!(text(&waited), "Zephyr; fwd=uri-miss; collapsed");
         let miss = Status {
             forward: Some("uri-miss"),
             forward_status: Some(200),
             stored: true,
-            detail: Some("a \"b\""),
+            detail: Some("a \"b\"\n"),
             ..Status::default()
         };
         assert_eq!(
-            miss.to_text(),
+            text(&miss),
             "Zephyr; fwd=uri-miss; fwd-status=200; stored; detail=\"a b\""
         );
     }

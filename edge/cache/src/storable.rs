@@ -1,25 +1,17 @@
-//! Which answers may be stored, and for how long they are fresh (RFC 9111, sections 3 and 4.2).
+//! Which answers a shared cache may store (RFC 9111, section 3).
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use zephyr_edge_core::cache_policy::CacheDirectives;
 
-use crate::cache_control::{CacheControl, MAX_DELTA};
-use crate::date;
+use crate::cache_control::CacheControl;
+use crate::freshness::{self, Freshness, Stale};
+use crate::targeted::{self, CDN_CACHE_CONTROL};
+use crate::{age, vary};
 
-/// Caches inside a CDN read this first (RFC 9213, section 3.1).
-pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
-
-/// The longest heuristic lifetime (section 4.2.2 leaves it open).
-const MAX_HEURISTIC: i64 = 86_400;
-
-/// Status codes that may be fresh without saying so (RFC 9110, section 15.1). 206 is left out: this
-/// cache stores whole answers.
-const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
-
-/// Status codes whose meaning for caches this cache knows (section 3). 206 and 304 are no answers
-/// of their own to it.
+/// Status codes whose meaning for caches this cache knows, for `must-understand` (section 5.2.2.3).
+/// 206 and 304 are no answers of their own to it.
 const UNDERSTOOD: [u16; 32] = [
     200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411,
     413, 414, 415, 417, 421, 422, 429, 500, 501, 502, 503, 504, 505,
@@ -29,194 +21,127 @@ const UNDERSTOOD: [u16; 32] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotStorable(pub &'static str);
 
-/// The lifetime of a stored answer. Ages are counted from when the answer arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness {
-    /// When the answer arrived, since the Unix epoch.
+/// A request and the answer that came to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The request's method.
+    pub method: &'a Method,
+    /// The request's fields.
+    pub request: &'a HeaderMap,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The answer's fields.
+    pub response: &'a HeaderMap,
+    /// What filters said.
+    pub filters: &'a CacheDirectives,
+    /// When the request left, since the Unix epoch.
+    pub asked: Duration,
+    /// When the answer's head came, since the Unix epoch.
     pub arrived: Duration,
-    /// How old it was then (section 4.2.3), in seconds.
-    pub initial_age: u32,
-    /// For how long it is fresh (section 4.2.1), in seconds.
-    pub lifetime: u32,
-    /// How long past that it may be served while it is refreshed, in seconds.
-    pub stale_while_revalidate: u32,
-    /// How long past that it may be served when the upstream fails, in seconds.
-    pub stale_if_error: u32,
-    /// Never served without asking first (`no-cache`).
-    pub no_cache: bool,
-    /// Never served stale (`must-revalidate`, `proxy-revalidate`, `s-maxage`; sections 5.2.2.2,
-    /// 5.2.2.8 and 5.2.2.10).
-    pub must_revalidate: bool,
 }
 
-impl Freshness {
-    /// The age of the answer (section 4.2.3), in seconds.
-    #[must_use]
-    pub fn age(&self, now: Duration) -> u32 {
-        let resident = now.saturating_sub(self.arrived).as_secs();
-        let resident = u32::try_from(resident).unwrap_or(MAX_DELTA);
-        self.initial_age.saturating_add(resident).min(MAX_DELTA)
+impl Candidate<'_> {
+    /// Whether the answer may be stored, and its lifetime.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStorable`] says why not.
+    pub fn assess(&self) -> Result<Freshness, NotStorable> {
+        if self.filters.bypass.is_some() {
+            return Err(NotStorable("bypass"));
+        }
+        if *self.method != Method::GET {
+            return Err(NotStorable("method"));
+        }
+        if self.status.is_informational() || matches!(self.status.as_u16(), 206 | 304) {
+            return Err(NotStorable("status"));
+        }
+        let targeted = targeted::of(self.response, &CDN_CACHE_CONTROL);
+        let is_targeted = targeted.is_some();
+        let control = targeted.unwrap_or_else(|| CacheControl::of(self.response));
+        self.permitted(&control, is_targeted)?;
+        let now = age::seconds(self.arrived);
+        let lifetime = self.lifetime(&control, is_targeted, now)?;
+        let stale = Stale::of(&control, self.filters);
+        let validator = self.response.contains_key(header::ETAG)
+            || self.response.contains_key(header::LAST_MODIFIED);
+        if lifetime == 0 && stale.while_revalidate == 0 && stale.if_error == 0 && !validator {
+            // It could never be used again.
+            return Err(NotStorable("no-lifetime"));
+        }
+        Ok(Freshness {
+            arrived: self.arrived,
+            initial_age: age::initial(self.response, self.asked, self.arrived),
+            lifetime,
+            stale_while_revalidate: stale.while_revalidate,
+            stale_if_error: stale.if_error,
+            no_cache: control.no_cache && self.ttl().is_none(),
+            must_revalidate: stale.must_revalidate,
+        })
     }
 
-    /// Seconds for which it stays fresh; negative when it is stale.
-    #[must_use]
-    pub fn ttl(&self, now: Duration) -> i64 {
-        i64::from(self.lifetime) - i64::from(self.age(now))
+    /// What forbids to store, whatever the lifetime.
+    fn permitted(&self, control: &CacheControl, is_targeted: bool) -> Result<(), NotStorable> {
+        if control.must_understand && !UNDERSTOOD.contains(&self.status.as_u16()) {
+            return Err(NotStorable("must-understand"));
+        }
+        // Section 5.2.2.3: who understands the status may ignore no-store beside must-understand.
+        if control.no_store && !control.must_understand {
+            return Err(NotStorable("no-store"));
+        }
+        // Section 5.2.1.5.
+        if CacheControl::of(self.request).no_store {
+            return Err(NotStorable("request-no-store"));
+        }
+        if control.private {
+            return Err(NotStorable("private"));
+        }
+        // Section 3.5.
+        let shared = control.public || control.s_maxage.is_some();
+        if self.request.contains_key(header::AUTHORIZATION) && !shared && !control.must_revalidate {
+            return Err(NotStorable("authorization"));
+        }
+        // Section 7.3 leaves it to the server to forbid that a cookie is shared, and many do not
+        // know: this cache wants to be told that it is meant.
+        let meant = shared || is_targeted || self.ttl().is_some();
+        if self.response.contains_key(header::SET_COOKIE) && !meant {
+            return Err(NotStorable("set-cookie"));
+        }
+        // Section 4.1: `*` matches no request.
+        if !vary::is_selectable(self.response) {
+            return Err(NotStorable("vary"));
+        }
+        Ok(())
     }
-}
 
-/// Whether the answer may be stored by a shared cache, and its lifetime. `asked` and `arrived` are
-/// when the request left and the answer's head came, since the Unix epoch.
-///
-/// # Errors
-///
-/// [`NotStorable`] says why not.
-pub fn assess(
-    method: &Method,
-    request: &HeaderMap,
-    status: StatusCode,
-    response: &HeaderMap,
-    filters: &CacheDirectives,
-    asked: Duration,
-    arrived: Duration,
-) -> Result<Freshness, NotStorable> {
-    if *method != Method::GET {
-        return Err(NotStorable("method"));
+    /// Section 3, last item of the list: there must be a reason to think it fresh.
+    fn lifetime(
+        &self,
+        control: &CacheControl,
+        targeted: bool,
+        now: i64,
+    ) -> Result<u32, NotStorable> {
+        let explicit = freshness::explicit(control, targeted, self.response, now);
+        let may_guess = control.public || freshness::is_heuristic(self.status);
+        if explicit.is_none() && !may_guess {
+            return Err(NotStorable("no-lifetime"));
+        }
+        let own = || explicit.unwrap_or_else(|| freshness::heuristic(self.response, now));
+        Ok(self.ttl().unwrap_or_else(own))
     }
-    if status.is_informational() || matches!(status.as_u16(), 206 | 304) {
-        return Err(NotStorable("status"));
-    }
-    // A targeted field takes the place of Cache-Control and Expires (RFC 9213, section 2.2).
-    let targeted = CacheControl::field(response, &CDN_CACHE_CONTROL);
-    let is_targeted = targeted.present;
-    let control = if is_targeted {
-        targeted
-    } else {
-        CacheControl::of(response)
-    };
-    let understood = UNDERSTOOD.contains(&status.as_u16());
-    if control.must_understand && !understood {
-        return Err(NotStorable("must-understand"));
-    }
-    // Section 5.2.2.3: who understands the status may ignore no-store beside must-understand.
-    if control.no_store && !control.must_understand {
-        return Err(NotStorable("no-store"));
-    }
-    if CacheControl::of(request).no_store {
-        return Err(NotStorable("request-no-store"));
-    }
-    if control.private {
-        return Err(NotStorable("private"));
-    }
-    // Section 3.5.
-    let allowed = control.public || control.s_maxage.is_some() || control.must_revalidate;
-    if request.contains_key(header::AUTHORIZATION) && !allowed {
-        return Err(NotStorable("authorization"));
-    }
-    if response
-        .get_all(header::VARY)
-        .iter()
-        .any(|vary| vary.as_bytes().contains(&b'*'))
-    {
-        return Err(NotStorable("vary"));
-    }
-    let now = i64::try_from(arrived.as_secs()).unwrap_or(i64::MAX);
-    let lifetime = match lifetime(&control, is_targeted, response, status, now) {
-        Some(lifetime) => lifetime,
-        None if control.public || filters.ttl.is_some() => 0,
-        None => return Err(NotStorable("no-lifetime")),
-    };
-    let lifetime = filters.ttl.unwrap_or(lifetime);
-    let pick = |filter: Option<u32>, own: Option<u32>| filter.or(own).unwrap_or(0);
-    let freshness = Freshness {
-        arrived,
-        initial_age: initial_age(response, asked, arrived),
-        lifetime,
-        stale_while_revalidate: pick(
-            filters.stale_while_revalidate,
-            control.stale_while_revalidate,
-        ),
-        stale_if_error: pick(filters.stale_if_error, control.stale_if_error),
-        no_cache: control.no_cache && filters.ttl.is_none(),
-        must_revalidate: control.must_revalidate
-            || control.proxy_revalidate
-            || (control.s_maxage.is_some() && !is_targeted),
-    };
-    let validator =
-        response.contains_key(header::ETAG) || response.contains_key(header::LAST_MODIFIED);
-    let used_once = freshness.lifetime == 0
-        && freshness.stale_while_revalidate == 0
-        && freshness.stale_if_error == 0;
-    if used_once && !validator {
-        // It could never be used again.
-        return Err(NotStorable("no-lifetime"));
-    }
-    Ok(freshness)
-}
 
-/// Section 4.2.1; none when the answer says nothing and may not be guessed at.
-fn lifetime(
-    control: &CacheControl,
-    targeted: bool,
-    response: &HeaderMap,
-    status: StatusCode,
-    now: i64,
-) -> Option<u32> {
-    if let Some(seconds) = control.s_maxage.or(control.max_age) {
-        return Some(seconds);
+    /// The lifetime that filters named. It is meant for what the site answers, not for its failures.
+    fn ttl(&self) -> Option<u32> {
+        self.filters.ttl.filter(|_| !self.status.is_server_error())
     }
-    let date = field_date(response, &header::DATE, now);
-    let mut expires = response.get_all(header::EXPIRES).iter();
-    if !targeted && let Some(first) = expires.next() {
-        // Not a date, or two of them: it has expired (section 5.3).
-        let at = first.to_str().ok().and_then(|text| date::parse(text, now));
-        let at = at.filter(|_| expires.next().is_none()).unwrap_or(i64::MIN);
-        return Some(delta(at.saturating_sub(date.unwrap_or(now))));
-    }
-    // Section 4.2.2: a tenth of the time since the last change.
-    let modified = field_date(response, &header::LAST_MODIFIED, now)?;
-    let may = HEURISTIC.contains(&status.as_u16()) || control.public;
-    may.then(|| delta((date.unwrap_or(now).saturating_sub(modified) / 10).min(MAX_HEURISTIC)))
-}
-
-/// Section 4.2.3.
-fn initial_age(response: &HeaderMap, asked: Duration, arrived: Duration) -> u32 {
-    let now = i64::try_from(arrived.as_secs()).unwrap_or(i64::MAX);
-    let date = field_date(response, &header::DATE, now).unwrap_or(now);
-    let apparent = delta(now.saturating_sub(date));
-    // The first member of a list counts; what is no number counts as nothing (section 5.1).
-    let age = response
-        .get(header::AGE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split(',').next())
-        .map(str::trim)
-        .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
-        .map_or(0, |text| text.parse().unwrap_or(MAX_DELTA));
-    let delay = u32::try_from(arrived.saturating_sub(asked).as_secs()).unwrap_or(MAX_DELTA);
-    apparent.max(age.saturating_add(delay)).min(MAX_DELTA)
-}
-
-fn field_date(headers: &HeaderMap, name: &HeaderName, now: i64) -> Option<i64> {
-    date::parse(headers.get(name)?.to_str().ok()?, now)
-}
-
-fn delta(seconds: i64) -> u32 {
-    u32::try_from(seconds.clamp(0, i64::from(MAX_DELTA))).unwrap_or(MAX_DELTA)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields;
 
-    const NOW: i64 = 1_795_000_000;
-
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in fields {
-            map.append(*name, value.parse().unwrap());
-        }
-        map
-    }
+    const NOW: u64 = 1_795_000_000;
 
     fn with(
         request: &[(&'static str, &str)],
@@ -224,92 +149,128 @@ mod tests {
         response: &[(&'static str, &str)],
         filters: &CacheDirectives,
     ) -> Result<Freshness, &'static str> {
-        let at = Duration::from_secs(NOW as u64);
-        let status = StatusCode::from_u16(status).unwrap();
-        let (request, response) = (headers(request), headers(response));
-        assess(&Method::GET, &request, status, &response, filters, at, at).map_err(|why| why.0)
+        let at = Duration::from_secs(NOW);
+        let (request, response) = (fields(request), fields(response));
+        let candidate = Candidate {
+            method: &Method::GET,
+            request: &request,
+            status: StatusCode::from_u16(status).unwrap(),
+            response: &response,
+            filters,
+            asked: at,
+            arrived: at,
+        };
+        candidate.assess().map_err(|why| why.0)
     }
 
-    fn lifetime(response: &[(&'static str, &str)]) -> Result<u32, &'static str> {
-        with(&[], 200, response, &CacheDirectives::default()).map(|freshness| freshness.lifetime)
-    }
-
-    #[test]
-    fn the_answer_names_its_lifetime() {
-        assert_eq!(lifetime(&[("cache-control", "max-age=60")]), Ok(60));
-        assert_eq!(
-            lifetime(&[("cache-control", "max-age=60, s-maxage=10")]),
-            Ok(10)
-        );
-        let expires = date::format(NOW + 100);
-        assert_eq!(lifetime(&[("expires", &expires)]), Ok(100));
-        assert_eq!(
-            lifetime(&[("expires", &expires), ("cache-control", "max-age=7")]),
-            Ok(7)
-        );
-        assert_eq!(
-            lifetime(&[("expires", &expires), ("date", &date::format(NOW - 50))]),
-            Ok(150)
-        );
-        assert_eq!(lifetime(&[("expires", "0"), ("etag", "\"a\"")]), Ok(0));
-        let modified = date::format(NOW - 1000);
-        assert_eq!(lifetime(&[("last-modified", &modified)]), Ok(100));
-        let cdn = [
-            ("cdn-cache-control", "max-age=5"),
-            ("cache-control", "no-store"),
-        ];
-        assert_eq!(lifetime(&cdn), Ok(5));
+    fn of(status: u16, response: &[(&'static str, &str)]) -> Result<u32, &'static str> {
+        with(&[], status, response, &CacheDirectives::default()).map(|fresh| fresh.lifetime)
     }
 
     #[test]
     fn what_must_not_be_stored_is_not() {
-        for (fields, why) in [
-            ([("cache-control", "max-age=60, no-store")], "no-store"),
-            ([("cache-control", "max-age=60, private")], "private"),
-            ([("cache-control", "private=\"x\", max-age=60")], "private"),
-            ([("vary", "accept, *")], "vary"),
-            ([("x", "y")], "no-lifetime"),
-            ([("cache-control", "max-age=0")], "no-lifetime"),
+        for (field, why) in [
+            (("cache-control", "max-age=60, no-store"), "no-store"),
+            (("cache-control", "max-age=60, private"), "private"),
+            (("cache-control", "private=\"x\", max-age=60"), "private"),
+            (("vary", "accept, *"), "vary"),
+            (("x", "y"), "no-lifetime"),
+            (("cache-control", "max-age=0"), "no-lifetime"),
+            (("cdn-cache-control", "no-store"), "no-store"),
         ] {
-            assert_eq!(lifetime(&fields), Err(why), "{fields:?}");
+            assert_eq!(of(200, &[field]), Err(why), "{field:?}");
         }
+        assert_eq!(of(206, &[("cache-control", "max-age=60")]), Err("status"));
+        assert_eq!(of(304, &[("cache-control", "max-age=60")]), Err("status"));
         let none = CacheDirectives::default();
+        let no_store = [("cache-control", "no-store")];
         let fresh = [("cache-control", "max-age=60")];
+        assert_eq!(with(&no_store, 200, &fresh, &none), Err("request-no-store"));
+        let (request, response, at) = (HeaderMap::new(), fields(&fresh), Duration::from_secs(NOW));
+        let post = Candidate {
+            method: &Method::POST,
+            request: &request,
+            status: StatusCode::OK,
+            response: &response,
+            filters: &none,
+            asked: at,
+            arrived: at,
+        };
+        assert_eq!(post.assess(), Err(NotStorable("method")));
+    }
+
+    #[test]
+    fn what_needs_no_lifetime_is_stored_to_be_asked_about() {
+        assert_eq!(of(200, &[("etag", "\"a\"")]), Ok(0));
         assert_eq!(
-            with(&[("authorization", "x")], 200, &fresh, &none),
-            Err("authorization")
+            of(200, &[("etag", "\"a\""), ("cache-control", "no-cache")]),
+            Ok(0)
         );
         assert_eq!(
-            with(&[("cache-control", "no-store")], 200, &fresh, &none),
-            Err("request-no-store")
+            of(200, &[("cache-control", "max-age=0"), ("etag", "\"a\"")]),
+            Ok(0)
         );
-        assert_eq!(with(&[], 206, &fresh, &none), Err("status"));
-        let understood = [("cache-control", "max-age=60, no-store, must-understand")];
-        assert!(with(&[], 200, &understood, &none).is_ok());
-        assert_eq!(with(&[], 299, &understood, &none), Err("must-understand"));
-        for allowed in [
-            "public, max-age=1",
-            "s-maxage=1",
-            "must-revalidate, max-age=1",
+        assert_eq!(of(500, &[("etag", "\"a\"")]), Err("no-lifetime"));
+        assert_eq!(of(302, &[("etag", "\"a\"")]), Err("no-lifetime"));
+        assert_eq!(
+            of(302, &[("etag", "\"a\""), ("cache-control", "public")]),
+            Ok(0)
+        );
+        assert_eq!(of(500, &[("cache-control", "max-age=5")]), Ok(5));
+        assert_eq!(of(299, &[("cache-control", "max-age=5")]), Ok(5));
+    }
+
+    #[test]
+    fn must_understand_is_a_second_chance_for_known_statuses() {
+        let fields = [("cache-control", "max-age=60, no-store, must-understand")];
+        assert_eq!(of(200, &fields), Ok(60));
+        assert_eq!(of(299, &fields), Err("must-understand"));
+    }
+
+    #[test]
+    fn answers_to_authorized_requests_are_shared_when_they_say_so() {
+        let asked = [("authorization", "x")];
+        let none = CacheDirectives::default();
+        for (text, expected) in [
+            ("max-age=60", Err("authorization")),
+            ("public, max-age=1", Ok(1)),
+            ("s-maxage=1", Ok(1)),
+            ("must-revalidate, max-age=1", Ok(1)),
         ] {
-            let fields = [("cache-control", allowed)];
-            assert!(
-                with(&[("authorization", "x")], 200, &fields, &none).is_ok(),
-                "{allowed}"
-            );
+            let answer = with(&asked, 200, &[("cache-control", text)], &none);
+            assert_eq!(answer.map(|fresh| fresh.lifetime), expected, "{text}");
         }
-        let at = Duration::from_secs(NOW as u64);
-        let (request, response) = (HeaderMap::new(), headers(&fresh));
-        let post = assess(
-            &Method::POST,
-            &request,
-            StatusCode::OK,
-            &response,
-            &none,
-            at,
-            at,
+        let filters = CacheDirectives {
+            ttl: Some(9),
+            ..CacheDirectives::default()
+        };
+        assert_eq!(with(&asked, 200, &[], &filters), Err("authorization"));
+    }
+
+    #[test]
+    fn a_cookie_is_shared_only_when_that_is_meant() {
+        let cookie = ("set-cookie", "a=b");
+        assert_eq!(
+            of(200, &[cookie, ("cache-control", "max-age=60")]),
+            Err("set-cookie")
         );
-        assert_eq!(post, Err(NotStorable("method")));
+        assert_eq!(
+            of(200, &[cookie, ("cache-control", "public, max-age=60")]),
+            Ok(60)
+        );
+        assert_eq!(
+            of(200, &[cookie, ("cdn-cache-control", "max-age=60")]),
+            Ok(60)
+        );
+    }
+
+    #[test]
+    fn a_targeted_field_takes_the_place_of_the_others() {
+        let cdn = ("cdn-cache-control", "max-age=5");
+        assert_eq!(of(200, &[cdn, ("cache-control", "no-store")]), Ok(5));
+        assert_eq!(of(200, &[cdn, ("expires", "0")]), Ok(5));
+        let broken = ("cdn-cache-control", "max-age = 5");
+        assert_eq!(of(200, &[broken, ("cache-control", "max-age=7")]), Ok(7));
     }
 
     #[test]
@@ -318,34 +279,36 @@ mod tests {
             ttl: Some(9),
             ..CacheDirectives::default()
         };
-        assert_eq!(with(&[], 200, &[], &filters).unwrap().lifetime, 9);
+        let lifetime = |status, response: &[(&'static str, &str)]| {
+            with(&[], status, response, &filters).map(|fresh| fresh.lifetime)
+        };
+        assert_eq!(lifetime(200, &[]), Ok(9));
+        assert_eq!(lifetime(404, &[]), Ok(9));
+        assert_eq!(lifetime(200, &[("cache-control", "max-age=60")]), Ok(9));
         assert_eq!(
-            with(&[], 200, &[("cache-control", "max-age=60")], &filters)
-                .unwrap()
-                .lifetime,
-            9
-        );
-        assert_eq!(
-            with(&[], 200, &[("cache-control", "no-store")], &filters),
+            lifetime(200, &[("cache-control", "no-store")]),
             Err("no-store")
         );
-    }
-
-    #[test]
-    fn age_counts_what_caches_before_took() {
-        let old = date::format(NOW - 20);
-        let at = |fields: &[(&'static str, &str)]| {
-            let mut all = vec![("cache-control", "max-age=60")];
-            all.extend_from_slice(fields);
-            with(&[], 200, &all, &CacheDirectives::default()).unwrap()
+        assert_eq!(
+            lifetime(403, &[]),
+            Err("no-lifetime"),
+            "only what may be guessed at"
+        );
+        assert_eq!(
+            lifetime(503, &[]),
+            Err("no-lifetime"),
+            "a failure is not the site's answer"
+        );
+        assert_eq!(lifetime(503, &[("cache-control", "max-age=1")]), Ok(1));
+        let no_cache = [("cache-control", "no-cache")];
+        assert!(!with(&[], 200, &no_cache, &filters).unwrap().no_cache);
+        let bypass = CacheDirectives {
+            bypass: Some("x".into()),
+            ..CacheDirectives::default()
         };
-        assert_eq!(at(&[("age", "30")]).initial_age, 30);
-        assert_eq!(at(&[("date", &old)]).initial_age, 20);
-        assert_eq!(at(&[("date", &old), ("age", "5")]).initial_age, 20);
-        assert_eq!(at(&[("age", "7, 9")]).initial_age, 7);
-        assert_eq!(at(&[("age", "-7")]).initial_age, 0);
-        let fresh = at(&[("age", "30")]);
-        let later = Duration::from_secs(NOW as u64 + 40);
-        assert_eq!((fresh.age(later), fresh.ttl(later)), (70, -10));
+        assert_eq!(
+            with(&[], 200, &[("cache-control", "max-age=1")], &bypass),
+            Err("bypass")
+        );
     }
 }

@@ -1,15 +1,21 @@
 //! The response cache: the decisions are `zephyr-cache`'s, the store and the waiting are here.
 //!
 //! One cache serves all workers. It keeps whole answers in memory, in shards with a lock each that is
-//! never held over an await. A miss streams to its client while it is collected; others that ask for
-//! the same wait for it ([`flight`]). Purging marks names and touches no entry ([`tags`]).
+//! never held over an await ([`shard`]). A miss streams to its client while it is collected
+//! ([`fill`]); others that ask for the same wait for it ([`flight`]). Purging marks names and touches
+//! no entry ([`tags`]).
 //!
 //! What a filter wrote for one client (`pending`) is not here: the pipeline applies it later.
 
 mod answer;
-mod collect;
+mod clock;
+mod fill;
 mod flight;
+mod forward;
+mod keep;
 mod key;
+mod lookup;
+mod pipe;
 mod purge;
 mod refresh;
 mod serve;
@@ -18,12 +24,15 @@ mod stored;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod write;
 
+use std::hash::RandomState;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::body::Body;
 use crate::error::ProxyError;
@@ -61,11 +70,14 @@ pub struct CacheStats {
 #[derive(Debug)]
 pub struct Cache {
     config: CacheConfig,
-    shards: Box<[parking_lot::Mutex<shard::Shard>]>,
-    hasher: std::hash::RandomState,
+    slots: Box<[Slot]>,
+    hasher: RandomState,
     tags: tags::Tags,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    clock: clock::Clock,
+    /// The largest body that is stored.
+    largest: usize,
+    /// Bytes of answers that are on their way into the store.
+    filling: AtomicUsize,
 }
 
 /// One trip to the upstream, `on-upstream` filters included.
@@ -79,61 +91,91 @@ pub trait Fetch {
     ) -> Result<http::Response<Body>, ProxyError>;
 }
 
+/// An answer, or why there is none.
+type Served = Result<(http::response::Parts, Body), ProxyError>;
+
+/// A part of the keys, with what is counted for them.
+#[derive(Debug)]
+struct Slot {
+    shard: Mutex<shard::Shard>,
+    flights: Mutex<flight::Flights>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
 /// Enough that workers rarely meet.
-const SHARDS: usize = 32;
+const MAX_SLOTS: u64 = 32;
+/// A slot holds at least so many of the largest answers: one cannot push all others out.
+const LARGEST_PER_SLOT: u64 = 4;
 
 impl Cache {
     /// An empty cache.
     #[must_use]
     pub fn new(config: CacheConfig) -> Arc<Self> {
-        let budget = usize::try_from(config.max_bytes / SHARDS as u64).unwrap_or(usize::MAX);
-        let shard = || parking_lot::Mutex::new(shard::Shard::new(budget, config.max_variants));
-        Arc::new(Self {
-            config,
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-            hasher: std::hash::RandomState::new(),
-            tags: tags::Tags::new(),
+        Self::with_clock(config, clock::Clock::System)
+    }
+
+    fn with_clock(config: CacheConfig, clock: clock::Clock) -> Arc<Self> {
+        let room = config.max_bytes / config.max_object_bytes.max(1) / LARGEST_PER_SLOT;
+        let slots = 1 << room.clamp(1, MAX_SLOTS).ilog2();
+        let budget = usize::try_from(config.max_bytes / slots).unwrap_or(usize::MAX);
+        let largest = usize::try_from(config.max_object_bytes).unwrap_or(usize::MAX);
+        let slot = || Slot {
+            shard: Mutex::new(shard::Shard::new(budget, config.max_variants)),
+            flights: Mutex::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+        };
+        Arc::new(Self {
+            config,
+            slots: (0..slots).map(|_| slot()).collect(),
+            hasher: RandomState::new(),
+            tags: tags::Tags::new(),
+            clock,
+            largest: largest.min(budget),
+            filling: AtomicUsize::new(0),
         })
     }
 
-    /// Drops answers; tells how many it has met, those in flight not counted.
+    /// Drops answers; tells how many it has met. One is counted once for each of its names, and again
+    /// when it was purged before and has not been swept yet.
     pub fn purge(&self, what: &Purge) -> usize {
         match what {
-            Purge::Keys(keys) => keys.iter().map(|key| self.tags.purge(key)).sum(),
-            Purge::Url(url) => self.tags.purge(&purge::url_tag(url)),
+            Purge::Keys(keys) => keys
+                .iter()
+                .map(|key| self.tags.purge(tags::Name::Key(key)))
+                .sum(),
+            Purge::Url(url) => self.tags.purge(purge::Target::of(url).name()),
             Purge::All => {
                 self.tags.purge_all();
-                self.shards.iter().map(|shard| shard.lock().clear()).sum()
+                self.slots
+                    .iter()
+                    .map(|slot| slot.shard.lock().clear())
+                    .sum()
             }
         }
     }
 
     /// What has happened, and what there is.
     pub fn stats(&self) -> CacheStats {
-        let mut stats = CacheStats {
-            hits: self.hits.load(Relaxed),
-            misses: self.misses.load(Relaxed),
-            ..CacheStats::default()
-        };
-        for shard in &self.shards {
-            let shard = shard.lock();
+        let mut stats = CacheStats::default();
+        for slot in &self.slots {
+            stats.hits += slot.hits.load(Relaxed);
+            stats.misses += slot.misses.load(Relaxed);
+            let shard = slot.shard.lock();
             stats.entries += shard.len() as u64;
             stats.bytes += shard.bytes() as u64;
         }
         stats
     }
 
-    fn shard(&self, key: &key::Key) -> &parking_lot::Mutex<shard::Shard> {
-        // The map inside takes the low bits of the same hash.
-        &self.shards[(key.hash() >> 48) as usize % SHARDS]
+    fn slot(&self, hash: u64) -> &Slot {
+        // The table inside takes the low bits of the same hash, and the seven highest.
+        &self.slots[(hash >> 40) as usize & (self.slots.len() - 1)]
     }
-}
 
-/// The time of day, since the Unix epoch.
-fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
+    /// The time of day, since the Unix epoch.
+    fn now(&self) -> Duration {
+        self.clock.now()
+    }
 }

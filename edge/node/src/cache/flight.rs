@@ -1,25 +1,50 @@
-//! Collapsing: of many requests that miss the same key, one flies and the others wait for it.
+//! Collapsing: of many requests that miss the same, one flies and the others wait for it.
+//!
+//! Who waits for whom is told by a number: the key's hash, and for a key with known `Vary` fields
+//! what the request has in them, so that requests for different variants do not wait for each other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Cache;
-use super::key::Key;
+use super::key::BuildHashed;
 
-/// A fetch that others wait for.
-#[derive(Debug)]
-pub(super) struct Flight {
-    landed: watch::Sender<bool>,
+/// For how long nobody waits for an answer whose like could not be shared the last time.
+pub(super) const PASS: Duration = Duration::from_secs(10);
+/// The same, when it was a failure.
+pub(super) const PASS_FAILURE: Duration = Duration::from_secs(1);
+/// How many of those are remembered in a slot; when there are more, some are asked about again.
+const MAX_PASSES: usize = 1024;
+
+/// The fetches on their way in one slot.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    flying: HashMap<u64, watch::Sender<Landing>, BuildHashed>,
+    /// Flights that are not worth waiting for, and until when.
+    passes: HashMap<u64, Duration, BuildHashed>,
 }
 
-/// The one that flies. When it is dropped, however that comes, the others look again: they find the
-/// answer, or one of them flies next.
+/// How a flight has ended, for those who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Landing {
+    /// It has not.
+    Flying,
+    /// Look again: there is an answer, or it failed and one of those who wait flies next.
+    Landed,
+    /// The answer cannot be shared: all fetch on their own, at once.
+    Alone,
+}
+
+/// The one that flies. When it is dropped, however that comes, the others look again.
 #[derive(Debug)]
 pub(super) struct Pilot {
     cache: Arc<Cache>,
-    key: Key,
-    flight: Arc<Flight>,
+    hash: u64,
+    flight: u64,
+    landing: Landing,
 }
 
 /// What a request that missed has to do.
@@ -28,35 +53,74 @@ pub(super) enum Boarding {
     /// Fetch; the others wait.
     Fly(Pilot),
     /// Wait for this, then look again.
-    Wait(watch::Receiver<bool>),
-    /// Fetch on its own: answers to this key cannot be shared.
+    Wait(watch::Receiver<Landing>),
+    /// Fetch on its own: the last answer could not be shared.
     Alone,
 }
 
 impl Cache {
-    pub(super) fn board(self: &Arc<Self>, key: &Key) -> Boarding {
-        let mut shard = self.shard(key).lock();
-        if shard.passes(key) {
-            return Boarding::Alone;
+    /// Boards a flight for a key of this hash.
+    pub(super) fn board(self: &Arc<Self>, hash: u64, flight: u64) -> Boarding {
+        let mut flights = self.slot(hash).flights.lock();
+        if let Some(until) = flights.passes.get(&flight) {
+            if self.now() < *until {
+                return Boarding::Alone;
+            }
+            flights.passes.remove(&flight);
         }
-        if let Some(flight) = shard.flights.get(key) {
-            return Boarding::Wait(flight.landed.subscribe());
+        if let Some(flying) = flights.flying.get(&flight) {
+            return Boarding::Wait(flying.subscribe());
         }
-        let flight = Arc::new(Flight {
-            landed: watch::Sender::new(false),
-        });
-        shard.flights.insert(key.clone(), Arc::clone(&flight));
+        flights
+            .flying
+            .insert(flight, watch::Sender::new(Landing::Flying));
         Boarding::Fly(Pilot {
             cache: Arc::clone(self),
-            key: key.clone(),
+            hash,
             flight,
+            landing: Landing::Landed,
         })
+    }
+
+    /// Notes that nobody should wait for this flight for a while.
+    pub(super) fn pass_flight(&self, hash: u64, flight: u64, how_long: Duration) {
+        let now = self.now();
+        let mut flights = self.slot(hash).flights.lock();
+        if flights.passes.len() >= MAX_PASSES {
+            flights.passes.retain(|_, until| *until > now);
+            if flights.passes.len() >= MAX_PASSES {
+                flights.passes.clear();
+            }
+        }
+        flights.passes.insert(flight, now + how_long);
+    }
+
+    /// Notes that waiting is worth it again.
+    pub(super) fn unpass_flight(&self, hash: u64, flight: u64) {
+        self.slot(hash).flights.lock().passes.remove(&flight);
+    }
+}
+
+impl Pilot {
+    /// Lands with an answer that cannot be shared.
+    pub(super) fn land_alone(mut self) {
+        self.landing = Landing::Alone;
     }
 }
 
 impl Drop for Pilot {
     fn drop(&mut self) {
-        self.cache.shard(&self.key).lock().flights.remove(&self.key);
-        self.flight.landed.send_replace(true);
+        let slot = self.cache.slot(self.hash);
+        let flying = slot.flights.lock().flying.remove(&self.flight);
+        if let Some(flying) = flying {
+            flying.send_replace(self.landing);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Flights {
+    pub(super) fn is_idle(&self) -> bool {
+        self.flying.is_empty()
     }
 }

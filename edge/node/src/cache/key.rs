@@ -1,45 +1,75 @@
-//! Cache keys: what must be equal for two requests to share an answer (RFC 9111, section 2).
+//! Keys with their hashes. A hit needs no key of its own: it is looked up by the bytes in a buffer
+//! that the thread's next request uses again.
 
-use std::hash::BuildHasher;
+use std::cell::Cell;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::Arc;
 
 use crate::exchange::Exchange;
 
+/// A buffer that grew larger than this is not kept.
+const MAX_KEPT: usize = 16 * 1024;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The key of the request at hand, in the thread's buffer.
+#[derive(Debug)]
+pub(super) struct Probe {
+    hash: u64,
+    text: Vec<u8>,
+}
+
+impl Probe {
+    pub(super) fn of(x: &Exchange, hasher: &RandomState) -> Self {
+        let mut text = BUFFER.take();
+        text.clear();
+        let uri = &x.request.uri;
+        let (path, query) = (uri.path(), uri.query());
+        zephyr_cache::key::append(&mut text, x.scheme, &x.authority, path, query, &x.cache);
+        Self {
+            hash: hasher.hash_one(text.as_slice()),
+            text,
+        }
+    }
+
+    pub(super) fn as_ref(&self) -> KeyRef<'_> {
+        KeyRef {
+            hash: self.hash,
+            text: &self.text,
+        }
+    }
+
+    /// A key that can be kept.
+    pub(super) fn to_key(&self) -> Key {
+        Key {
+            hash: self.hash,
+            text: self.text.as_slice().into(),
+        }
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if self.text.capacity() <= MAX_KEPT {
+            BUFFER.set(std::mem::take(&mut self.text));
+        }
+    }
+}
+
 /// A key, with its hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Key {
     hash: u64,
     text: Arc<[u8]>,
 }
 
 impl Key {
-    /// The key of a request: scheme, authority, path, query, and what filters added. The method is
-    /// left out: only GET is stored, and HEAD is answered from it.
-    pub(super) fn of(x: &Exchange, hasher: &std::hash::RandomState) -> Self {
-        // Built on the stack where it fits; one allocation for the text itself.
-        let mut text = Vec::with_capacity(256);
-        text.extend_from_slice(x.scheme.as_bytes());
-        text.push(0);
-        text.extend_from_slice(x.authority.as_bytes());
-        text.push(0);
-        text.extend_from_slice(x.request.uri.path().as_bytes());
-        let query = match &x.cache.key_query {
-            Some(query) => query.as_deref(),
-            None => x.request.uri.query(),
-        };
-        if let Some(query) = query {
-            text.push(b'?');
-            text.extend_from_slice(query.as_bytes());
-        }
-        for part in &x.cache.key_parts {
-            // A length in front: two parts can never read like one.
-            text.push(0);
-            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            text.extend_from_slice(part.as_bytes());
-        }
-        Self {
-            hash: hasher.hash_one(text.as_slice()),
-            text: text.into(),
+    pub(super) fn as_ref(&self) -> KeyRef<'_> {
+        KeyRef {
+            hash: self.hash,
+            text: &self.text,
         }
     }
 
@@ -53,23 +83,26 @@ impl Key {
     }
 }
 
-impl std::hash::Hash for Key {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
+/// A borrowed key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyRef<'a> {
+    pub(super) hash: u64,
+    text: &'a [u8],
 }
 
-/// Passes the hash through that a key brings.
+/// For maps whose keys are hashes already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Hashed(u64);
 
-impl std::hash::Hasher for Hashed {
+impl Hasher for Hashed {
     fn finish(&self) -> u64 {
         self.0
     }
 
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys write their hash")
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
     }
 
     fn write_u64(&mut self, hash: u64) {
@@ -77,5 +110,5 @@ impl std::hash::Hasher for Hashed {
     }
 }
 
-/// For maps of keys.
-pub(super) type BuildHashed = std::hash::BuildHasherDefault<Hashed>;
+/// For maps whose keys are hashes already.
+pub(super) type BuildHashed = BuildHasherDefault<Hashed>;

@@ -3,6 +3,8 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::tags::Name;
+
 /// What to drop, as the control stream says it: `{"keys":[..]}`, `{"url":".."}` or `{"all":true}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purge {
@@ -32,22 +34,48 @@ impl<'de> Deserialize<'de> for Purge {
     }
 }
 
-/// The name under which an answer is purged by its URL. A surrogate key cannot begin like this.
-pub(super) fn url_tag(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let (authority, target) = rest
-        .find(['/', '?'])
-        .map_or((rest, "/"), |at| rest.split_at(at));
-    let authority = authority.to_ascii_lowercase();
-    let default = if scheme.eq_ignore_ascii_case("https") {
-        ":443"
-    } else {
-        ":80"
-    };
-    let authority = authority.strip_suffix(default).unwrap_or(&authority);
-    let slash = if target.starts_with('/') { "" } else { "/" };
-    // The scheme is left out: a node behind a TLS terminator knows its own by another one.
-    format!(" {authority}{slash}{target}")
+/// A URL to purge: the authority in lower case and without the scheme's default port, as the node
+/// knows it from requests.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    authority: String,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn of(url: &'a str) -> Self {
+        let url = url.split('#').next().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (authority, target) = rest
+            .find(['/', '?'])
+            .map_or((rest, ""), |at| rest.split_at(at));
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(path, query)| (path, Some(query)));
+        let mut authority = authority.to_ascii_lowercase();
+        let default = if scheme.eq_ignore_ascii_case("https") {
+            ":443"
+        } else {
+            ":80"
+        };
+        if let Some(host) = authority.strip_suffix(default) {
+            authority.truncate(host.len());
+        }
+        Self {
+            authority,
+            path: if path.is_empty() { "/" } else { path },
+            query,
+        }
+    }
+
+    pub(super) fn name(&self) -> Name<'_> {
+        Name::Url {
+            authority: &self.authority,
+            path: self.path,
+            query: self.query,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -56,20 +84,43 @@ mod tests {
 
     #[test]
     fn a_url_is_the_same_however_it_is_spelt() {
-        assert_eq!(url_tag("http://A.example:80/x?y"), " a.example/x?y");
-        assert_eq!(url_tag("https://a.example"), " a.example/");
-        assert_eq!(url_tag("http://a.example?x"), " a.example/?x");
-        assert_eq!(url_tag("http://a.example:8080/"), " a.example:8080/");
+        let target = |authority: &str, path, query| Target {
+            authority: authority.into(),
+            path,
+            query,
+        };
+        for (url, expected) in [
+            (
+                "http://A.example:80/x?y",
+                target("a.example", "/x", Some("y")),
+            ),
+            ("https://a.example:443", target("a.example", "/", None)),
+            ("http://a.example:443/", target("a.example:443", "/", None)),
+            ("http://a.example?x#f", target("a.example", "/", Some("x"))),
+            ("a.example/x?", target("a.example", "/x", Some(""))),
+            (
+                "http://a.example/x?u=http://b/",
+                target("a.example", "/x", Some("u=http://b/")),
+            ),
+        ] {
+            assert_eq!(Target::of(url), expected, "{url}");
+        }
     }
 
     #[test]
     fn lines_of_the_control_stream() {
         let read = |text| serde_json::from_str::<Purge>(text);
         assert_eq!(read(r#"{"all":true}"#).unwrap(), Purge::All);
-        assert_eq!(
-            read(r#"{"keys":["a"]}"#).unwrap(),
-            Purge::Keys(vec!["a".into()])
-        );
-        assert!(read(r#"{"all":false}"#).is_err() && read(r#"{"x":1}"#).is_err());
+        let keys = read(r#"{"keys":["a"]}"#).unwrap();
+        assert_eq!(keys, Purge::Keys(vec!["a".into()]));
+        assert_eq!(read(r#"{"url":"x"}"#).unwrap(), Purge::Url("x".into()));
+        for wrong in [
+            r#"{"all":false}"#,
+            r#"{"x":1}"#,
+            "{}",
+            r#"{"all":true,"url":"x"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -4,13 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http_body_util::BodyExt as _;
-
-use super::flight::Boarding;
+use super::flight::{Boarding, PASS_FAILURE};
+use super::forward::Errand;
 use super::key::Key;
 use super::stored::Stored;
 use super::{Cache, Fetch};
-use crate::body::Body;
 use crate::exchange::Exchange;
 
 /// Gives the stored answer free for the next refresh, whatever comes of this one.
@@ -23,7 +21,7 @@ impl Drop for Refreshing {
 }
 
 impl Cache {
-    /// Refreshes a stored answer, unless somebody does already.
+    /// Refreshes a stored answer, unless somebody does already, or the last try has just failed.
     pub(super) fn refresh(
         self: &Arc<Self>,
         key: &Key,
@@ -35,22 +33,24 @@ impl Cache {
             return;
         }
         let refreshing = Refreshing(Arc::clone(stored));
-        let Boarding::Fly(pilot) = self.board(key) else {
+        let flight = self.flight_of(key.hash(), &stored.selection, &x.request.headers);
+        let Boarding::Fly(pilot) = self.board(key.hash(), flight) else {
             return;
         };
         let (cache, key, fetch) = (Arc::clone(self), key.clone(), Rc::clone(fetch));
         let mut fork = fork(x);
         tokio::task::spawn_local(async move {
-            let stored = Arc::clone(&refreshing.0);
             let id = Arc::clone(&fork.id);
-            match cache
-                .fetch(&key, &mut fork, &fetch, Some(stored), "stale", Some(pilot))
-                .await
-            {
-                Ok((_, body)) => finish(body).await,
-                Err(error) => {
-                    tracing::warn!(request.id = &*id, %error, "a stale answer could not be refreshed: {error}");
-                }
+            let errand = Errand {
+                key: &key,
+                flight,
+                reason: "stale",
+                validate: Some(Arc::clone(&refreshing.0)),
+                pilot: Some(pilot),
+            };
+            if let Err(error) = cache.forward(&mut fork, &fetch, errand).await {
+                cache.pass_flight(key.hash(), flight, PASS_FAILURE);
+                tracing::warn!(request.id = &*id, %error, "a stale answer could not be refreshed: {error}");
             }
             drop(refreshing);
         });
@@ -71,19 +71,5 @@ fn fork(x: &Exchange) -> Exchange {
         response: None,
         pending: Vec::new(),
         cache: x.cache.clone(),
-    }
-}
-
-/// Reads a body that nobody waits for, so that it is stored.
-pub(super) fn drain(body: Body) {
-    tokio::task::spawn_local(finish(body));
-}
-
-async fn finish(mut body: Body) {
-    while let Some(frame) = body.frame().await {
-        if let Err(error) = frame {
-            tracing::debug!(%error, "an answer to be stored broke off: {error}");
-            return;
-        }
     }
 }

@@ -1,49 +1,67 @@
-//! One shard of the store: a map, and who has to go when it is full.
+//! One shard of the store: a table, and who has to go when it is full.
 //!
 //! Eviction is S3-FIFO (Yang, Zhang, Qiu, Yue, Vinayak, "FIFO queues are all you need for cache
 //! eviction", SOSP 2023): a small queue for what is new, where what is asked for once goes out again
-//! soon, a main queue for what was asked for twice, and a list of keys that went lately, which go
-//! into the main queue when they come again. A hit moves nothing and so needs no more than the
-//! shard's lock for a look-up.
+//! soon, a main queue for what was asked for again, and a list of keys that went lately, which go
+//! into the main queue when they come back. A scan cannot push out what is popular, and a hit moves
+//! nothing: it counts up one byte of the entry it has found anyway.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
+use hashbrown::HashTable;
 use http::HeaderMap;
 
-use super::flight::Flight;
-use super::key::{BuildHashed, Key};
+use super::key::{BuildHashed, Key, KeyRef};
 use super::stored::Stored;
 
 /// Share of the bytes for the small queue, in percent.
 const SMALL_PERCENT: usize = 10;
-/// Keys remembered as not storable.
-const MAX_PASSES: usize = 1024;
+/// What an entry costs beside its key and its answers: its place in the table, in a queue, and its
+/// hash among those that went.
+const ENTRY: usize = 160;
+/// Uses counted between two looks of eviction.
+const MAX_USES: u8 = 3;
 
 #[derive(Debug)]
 pub(super) struct Shard {
     budget: usize,
     max_variants: usize,
-    entries: HashMap<Key, Entry, BuildHashed>,
-    small: VecDeque<Key>,
-    main: VecDeque<Key>,
+    table: HashTable<Entry>,
+    small: VecDeque<Place>,
+    main: VecDeque<Place>,
     /// Hashes of keys that left the small queue, oldest first.
     ghosts: VecDeque<u64>,
-    ghost_set: HashSet<u64>,
+    ghost_set: HashSet<u64, BuildHashed>,
     bytes: usize,
     small_bytes: usize,
-    /// Fetches on their way.
-    pub(super) flights: HashMap<Key, Arc<Flight>, BuildHashed>,
-    /// Keys whose answer could not be stored, and until when nobody waits for one.
-    passes: HashMap<Key, Instant, BuildHashed>,
+    tickets: u64,
+    /// How many answers purges had met when this shard was last swept.
+    swept_at: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
+    key: Key,
     variants: Vec<Arc<Stored>>,
     size: usize,
-    in_main: bool,
+    queue: Queue,
+    /// Its place in the queue has the same; other places of its key are left-overs.
+    ticket: u64,
+    /// How often it was used since eviction last looked.
+    uses: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    Small,
+    Main,
+}
+
+#[derive(Debug)]
+struct Place {
+    key: Key,
+    ticket: u64,
 }
 
 /// What a look-up finds.
@@ -51,31 +69,38 @@ struct Entry {
 pub(super) enum Found {
     /// The answer for this request.
     Hit(Arc<Stored>),
-    /// Answers, but for other requests.
-    OtherVariants,
+    /// The latest answer for other requests.
+    Other(Arc<Stored>),
     /// Nothing.
     Nothing,
+}
+
+impl Entry {
+    fn measure(&mut self) {
+        let answers: usize = self.variants.iter().map(|stored| stored.size()).sum();
+        self.size = ENTRY + self.key.size() + answers;
+    }
 }
 
 impl Shard {
     pub(super) fn new(budget: usize, max_variants: usize) -> Self {
         Self {
             budget,
-            max_variants,
-            entries: HashMap::default(),
+            max_variants: max_variants.max(1),
+            table: HashTable::new(),
             small: VecDeque::new(),
             main: VecDeque::new(),
             ghosts: VecDeque::new(),
-            ghost_set: HashSet::new(),
+            ghost_set: HashSet::default(),
             bytes: 0,
             small_bytes: 0,
-            flights: HashMap::default(),
-            passes: HashMap::default(),
+            tickets: 0,
+            swept_at: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.table.len()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -85,11 +110,12 @@ impl Shard {
     /// The answer for a request. `alive` tells whether one was purged; such are dropped.
     pub(super) fn find(
         &mut self,
-        key: &Key,
+        key: KeyRef<'_>,
         request: &HeaderMap,
         alive: impl Fn(&Stored) -> bool,
     ) -> Found {
-        let Some(entry) = self.entries.get(key) else {
+        let same = |entry: &Entry| entry.key.as_ref() == key;
+        let Some(entry) = self.table.find_mut(key.hash, same) else {
             return Found::Nothing;
         };
         // The latest comes last; it is the one to prefer when several match (RFC 9111, section 4.1).
@@ -97,195 +123,198 @@ impl Shard {
             .variants
             .iter()
             .rev()
-            .find(|stored| stored.selection.matches(request));
-        match found {
-            Some(stored) if alive(stored) => {
-                stored.used();
-                Found::Hit(Arc::clone(stored))
-            }
-            Some(_) => {
-                self.drop_dead(key, alive);
-                if self.entries.contains_key(key) {
-                    Found::OtherVariants
-                } else {
-                    Found::Nothing
-                }
-            }
-            None => Found::OtherVariants,
+            .find(|stored| stored.selection.matches(request) && alive(stored));
+        if let Some(stored) = found {
+            entry.uses = (entry.uses + 1).min(MAX_USES);
+            return Found::Hit(Arc::clone(stored));
         }
+        self.retain(key, alive);
+        let latest = self
+            .table
+            .find(key.hash, same)
+            .and_then(|entry| entry.variants.last());
+        latest.map_or(Found::Nothing, |stored| Found::Other(Arc::clone(stored)))
     }
 
-    /// Stores an answer; it takes the place of those for the same requests.
-    pub(super) fn insert(&mut self, key: &Key, stored: Arc<Stored>, request: &HeaderMap) {
-        self.passes.remove(key);
-        let size = stored.size();
-        if size + key.size() > self.budget {
-            return;
+    /// Stores an answer; it takes the place of those for the same requests. Tells whether there is
+    /// room for it.
+    pub(super) fn insert(
+        &mut self,
+        key: &Key,
+        stored: Arc<Stored>,
+        request: &HeaderMap,
+        alive: impl Fn(&Stored) -> bool,
+    ) -> bool {
+        self.retain(key.as_ref(), |old| !old.selection.matches(request));
+        if ENTRY + key.size() + stored.size() > self.budget {
+            return false;
         }
-        if let Some(entry) = self.entries.get_mut(key) {
+        let (hash, probe) = (key.hash(), key.as_ref());
+        let same = |entry: &Entry| entry.key.as_ref() == probe;
+        let (before, after, queue) = if let Some(entry) = self.table.find_mut(hash, same) {
             let before = entry.size;
-            entry.variants.retain(|old| !old.selection.matches(request));
             if entry.variants.len() >= self.max_variants {
                 entry.variants.remove(0);
             }
             entry.variants.push(stored);
-            entry.size = key.size() + entry.variants.iter().map(|old| old.size()).sum::<usize>();
-            let (after, in_main) = (entry.size, entry.in_main);
-            self.account(before, after, in_main);
+            entry.measure();
+            (before, entry.size, entry.queue)
         } else {
-            let in_main = self.ghost_set.contains(&key.hash());
-            let size = size + key.size();
-            self.entries.insert(
-                key.clone(),
-                Entry {
-                    variants: vec![stored],
-                    size,
-                    in_main,
-                },
-            );
-            if in_main {
-                &mut self.main
+            let queue = if self.ghost_set.contains(&hash) {
+                Queue::Main
             } else {
-                &mut self.small
-            }
-            .push_back(key.clone());
-            self.account(0, size, in_main);
-        }
-        self.evict();
+                Queue::Small
+            };
+            self.tickets += 1;
+            let mut entry = Entry {
+                key: key.clone(),
+                variants: vec![stored],
+                size: 0,
+                queue,
+                ticket: self.tickets,
+                uses: 0,
+            };
+            entry.measure();
+            let size = entry.size;
+            self.table
+                .insert_unique(hash, entry, |entry| entry.key.hash());
+            self.enqueue(queue, key.clone(), self.tickets);
+            (0, size, queue)
+        };
+        self.account(before, after, queue);
+        self.evict(&alive);
+        self.tidy();
+        true
+    }
+
+    /// Drops the answers for this request.
+    pub(super) fn remove(&mut self, key: KeyRef<'_>, request: &HeaderMap) {
+        self.retain(key, |stored| !stored.selection.matches(request));
     }
 
     /// Drops everything; tells how many keys that were.
     pub(super) fn clear(&mut self) -> usize {
-        let entries = self.entries.len();
-        self.entries.clear();
+        let entries = self.table.len();
+        self.table.clear();
         self.small.clear();
         self.main.clear();
         (self.bytes, self.small_bytes) = (0, 0);
         entries
     }
 
-    /// Notes that nobody should wait for an answer to this key for a while.
-    pub(super) fn pass(&mut self, key: &Key, until: Instant) {
-        if self.passes.len() >= MAX_PASSES {
-            let now = Instant::now();
-            self.passes.retain(|_, until| *until > now);
-            if self.passes.len() >= MAX_PASSES {
-                self.passes.clear();
-            }
+    /// Frees what was purged, once that may be a good part of the shard. `met` is how many answers
+    /// purges have met in `shards` shards so far.
+    pub(super) fn sweep(&mut self, met: usize, shards: usize, alive: impl Fn(&Stored) -> bool) {
+        let dead = met.wrapping_sub(self.swept_at) / shards;
+        if dead <= self.table.len() / 4 + 64 {
+            return;
         }
-        self.passes.insert(key.clone(), until);
+        self.swept_at = met;
+        let (mut bytes, mut small_bytes) = (0, 0);
+        self.table.retain(|entry| {
+            entry.variants.retain(|stored| alive(stored));
+            if entry.variants.is_empty() {
+                return false;
+            }
+            entry.measure();
+            bytes += entry.size;
+            if entry.queue == Queue::Small {
+                small_bytes += entry.size;
+            }
+            true
+        });
+        (self.bytes, self.small_bytes) = (bytes, small_bytes);
+        self.tidy();
     }
 
-    pub(super) fn passes(&self, key: &Key) -> bool {
-        self.passes
-            .get(key)
-            .is_some_and(|until| *until > Instant::now())
+    fn enqueue(&mut self, queue: Queue, key: Key, ticket: u64) {
+        let places = match queue {
+            Queue::Small => &mut self.small,
+            Queue::Main => &mut self.main,
+        };
+        places.push_back(Place { key, ticket });
     }
 
-    fn account(&mut self, before: usize, after: usize, in_main: bool) {
+    fn account(&mut self, before: usize, after: usize, queue: Queue) {
         self.bytes = self.bytes + after - before;
-        if !in_main {
+        if queue == Queue::Small {
             self.small_bytes = self.small_bytes + after - before;
         }
     }
 
-    fn drop_dead(&mut self, key: &Key, alive: impl Fn(&Stored) -> bool) {
-        let Some(entry) = self.entries.get_mut(key) else {
+    /// Drops the answers of a key that are not to be kept.
+    fn retain(&mut self, key: KeyRef<'_>, keep: impl Fn(&Stored) -> bool) {
+        let found = self
+            .table
+            .find_entry(key.hash, |entry| entry.key.as_ref() == key);
+        let Ok(mut found) = found else {
             return;
         };
-        let before = entry.size;
-        entry.variants.retain(|stored| alive(stored));
-        entry.size = key.size() + entry.variants.iter().map(|old| old.size()).sum::<usize>();
-        let (after, in_main) = (entry.size, entry.in_main);
-        // Its place in a queue stays, and is skipped when its turn comes; a key that comes again
-        // before that would stand there twice, which costs it an early second look at worst.
-        if entry.variants.is_empty() {
-            self.entries.remove(key);
-            self.account(before, 0, in_main);
-        } else {
-            self.account(before, after, in_main);
+        let entry = found.get_mut();
+        let (before, count, queue) = (entry.size, entry.variants.len(), entry.queue);
+        entry.variants.retain(|stored| keep(stored));
+        if entry.variants.len() == count {
+            return;
         }
+        // Its place in a queue stays, and is skipped when its turn comes.
+        let after = if entry.variants.is_empty() {
+            found.remove();
+            0
+        } else {
+            entry.measure();
+            entry.size
+        };
+        self.account(before, after, queue);
     }
 
-    fn evict(&mut self) {
+    fn evict(&mut self, alive: &impl Fn(&Stored) -> bool) {
         while self.bytes > self.budget {
-            let small_share = self.budget / 100 * SMALL_PERCENT;
-            let from_small = self.small_bytes > small_share || self.main.is_empty();
-            let went = if from_small {
-                self.evict_small()
+            let share = self.budget / 100 * SMALL_PERCENT;
+            let queue = if self.small_bytes > share || self.main.is_empty() {
+                Queue::Small
             } else {
-                self.evict_main()
+                Queue::Main
             };
-            if !went && self.small.is_empty() && self.main.is_empty() {
-                return;
+            let places = match queue {
+                Queue::Small => &mut self.small,
+                Queue::Main => &mut self.main,
+            };
+            match places.pop_front() {
+                Some(place) => self.judge(place, queue, alive),
+                None if self.small.is_empty() && self.main.is_empty() => return,
+                None => {}
             }
         }
-        // Keys that were dropped leave their places behind.
-        let places = self.small.len() + self.main.len();
-        if places > 2 * self.entries.len() + 64 {
-            let entries = &self.entries;
-            self.small
-                .retain(|key| entries.get(key).is_some_and(|entry| !entry.in_main));
-            self.main
-                .retain(|key| entries.get(key).is_some_and(|entry| entry.in_main));
-        }
     }
 
-    fn evict_small(&mut self) -> bool {
-        let Some(key) = self.small.pop_front() else {
-            return false;
+    /// What becomes of the entry whose turn has come.
+    fn judge(&mut self, place: Place, queue: Queue, alive: &impl Fn(&Stored) -> bool) {
+        let hash = place.key.hash();
+        let found = self
+            .table
+            .find_entry(hash, |entry| entry.ticket == place.ticket);
+        let Ok(mut found) = found else {
+            return;
         };
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return false;
-        };
-        if entry.in_main {
-            return false;
+        let entry = found.get_mut();
+        let used = entry.uses > 0 && entry.variants.iter().any(|stored| alive(stored));
+        if !used {
+            let (entry, _) = found.remove();
+            self.account(entry.size, 0, queue);
+            if queue == Queue::Small {
+                self.remember(hash);
+            }
+            return;
         }
-        if entry
-            .variants
-            .iter()
-            .filter(|stored| stored.spend_use())
-            .count()
-            > 0
-        {
-            entry.in_main = true;
-            self.small_bytes -= entry.size;
-            self.main.push_back(key);
-            return false;
+        entry.queue = Queue::Main;
+        match queue {
+            Queue::Small => {
+                entry.uses = 0;
+                self.small_bytes -= entry.size;
+            }
+            Queue::Main => entry.uses -= 1,
         }
-        self.remember(key.hash());
-        self.remove(&key)
-    }
-
-    fn evict_main(&mut self) -> bool {
-        let Some(key) = self.main.pop_front() else {
-            return false;
-        };
-        let Some(entry) = self.entries.get(&key) else {
-            return false;
-        };
-        if !entry.in_main {
-            return false;
-        }
-        if entry
-            .variants
-            .iter()
-            .filter(|stored| stored.spend_use())
-            .count()
-            > 0
-        {
-            self.main.push_back(key);
-            return false;
-        }
-        self.remove(&key)
-    }
-
-    fn remove(&mut self, key: &Key) -> bool {
-        let Some(entry) = self.entries.remove(key) else {
-            return false;
-        };
-        self.account(entry.size, 0, entry.in_main);
-        true
+        self.main.push_back(place);
     }
 
     fn remember(&mut self, hash: u64) {
@@ -293,10 +322,36 @@ impl Shard {
             self.ghosts.push_back(hash);
         }
         // As many as there are entries.
-        while self.ghosts.len() > self.entries.len() + 16 {
-            if let Some(old) = self.ghosts.pop_front() {
-                self.ghost_set.remove(&old);
-            }
+        while self.ghosts.len() > self.table.len() + 16
+            && let Some(old) = self.ghosts.pop_front()
+        {
+            self.ghost_set.remove(&old);
         }
+    }
+
+    /// Removes places that entries have left behind, when they are many.
+    fn tidy(&mut self) {
+        if self.small.len() + self.main.len() <= 2 * self.table.len() + 64 {
+            return;
+        }
+        let table = &self.table;
+        let current = |place: &Place| {
+            let same = |entry: &Entry| entry.ticket == place.ticket;
+            table.find(place.key.hash(), same).is_some()
+        };
+        self.small.retain(current);
+        self.main.retain(current);
+    }
+
+    /// Adds up again what is accounted for.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        self.table
+            .iter()
+            .map(|entry| {
+                let answers: usize = entry.variants.iter().map(|stored| stored.size()).sum();
+                ENTRY + entry.key.size() + answers
+            })
+            .sum()
     }
 }

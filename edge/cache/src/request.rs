@@ -1,0 +1,81 @@
+//! What a request says to caches (RFC 9111, sections 5.2.1 and 5.4).
+
+use http::{HeaderMap, header};
+
+use crate::cache_control::CacheControl;
+
+/// The directives of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestDirectives {
+    /// Not older than this, in seconds.
+    pub max_age: Option<u32>,
+    /// Fresh for this long still, in seconds.
+    pub min_fresh: Option<u32>,
+    /// Stale is right, by this many seconds.
+    pub max_stale: Option<u32>,
+    /// Ask first.
+    pub no_cache: bool,
+    /// Do not ask at all.
+    pub only_if_cached: bool,
+}
+
+impl RequestDirectives {
+    /// Those of a request. `Pragma: no-cache` counts where there is no `Cache-Control` (section 5.4).
+    #[must_use]
+    pub fn of(request: &HeaderMap) -> Self {
+        if !request.contains_key(header::CACHE_CONTROL) {
+            return Self {
+                no_cache: pragma(request),
+                ..Self::default()
+            };
+        }
+        let control = CacheControl::of(request);
+        Self {
+            max_age: control.max_age,
+            min_fresh: control.min_fresh,
+            max_stale: control.max_stale,
+            no_cache: control.no_cache,
+            only_if_cached: control.only_if_cached,
+        }
+    }
+}
+
+fn pragma(request: &HeaderMap) -> bool {
+    request
+        .get_all(header::PRAGMA)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case("no-cache"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields;
+
+    #[test]
+    fn all_directives_are_read() {
+        let text = "max-age=1, min-fresh=2, max-stale=3, no-cache, only-if-cached";
+        let directives = RequestDirectives::of(&fields(&[("cache-control", text)]));
+        let expected = RequestDirectives {
+            max_age: Some(1),
+            min_fresh: Some(2),
+            max_stale: Some(3),
+            no_cache: true,
+            only_if_cached: true,
+        };
+        assert_eq!(directives, expected);
+        assert_eq!(
+            RequestDirectives::of(&HeaderMap::new()),
+            RequestDirectives::default()
+        );
+    }
+
+    #[test]
+    fn pragma_counts_alone() {
+        assert!(RequestDirectives::of(&fields(&[("pragma", "x, No-Cache")])).no_cache);
+        let beside = fields(&[("pragma", "no-cache"), ("cache-control", "max-age=1")]);
+        assert!(!RequestDirectives::of(&beside).no_cache);
+    }
+}
