@@ -103,16 +103,35 @@ async fn health(State(control): State<Control>) -> Result<impl IntoResponse, Fai
 
 /// Drop answers from the caches of all nodes
 ///
-/// Nodes follow the change log: one whose `seq` has reached the receipt's has done it.
+/// Nodes follow the change log: one whose `seq` has reached the receipt's has done it. With
+/// `wait=true` the answer comes once all nodes that are alive have said so, or after 12 seconds
+/// without that, and names them.
 #[utoipa::path(
     post, path = "/admin/api/purge", tag = "admin", security(("admin" = [])), request_body = PurgeParams,
-    responses((status = 202, description = "It is in the change log", body = Receipt),
+    params(("wait" = Option<bool>, Query, description = "whether to wait for the nodes; false by default")),
+    responses((status = 200, description = "All nodes that are alive have done it", body = Receipt),
+              (status = 202, description = "It is in the change log", body = Receipt),
               (status = 422, description = "Not exactly one of keys, url and all", body = Problem, content_type = "application/problem+json"))
 )]
 async fn purge(
     State(control): State<Control>,
-    Json(params): Json<PurgeParams>,
+    mut params: Params,
+    Json(purge): Json<PurgeParams>,
 ) -> Result<impl IntoResponse, Failure> {
-    let receipt = control.purge(&params.checked()?).await?;
-    Ok((StatusCode::ACCEPTED, fresh(receipt)))
+    let wait = params.value("wait").unwrap_or(false);
+    params.finish()?;
+    let mut receipt = control.purge(&purge.checked()?).await?;
+    if wait {
+        receipt = control.confirmation(receipt.seq).await?;
+    }
+    let done = receipt
+        .nodes
+        .as_ref()
+        .is_some_and(|nodes| nodes.waiting.is_empty());
+    let status = if done {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok((status, fresh(receipt)))
 }

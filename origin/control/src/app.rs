@@ -1,23 +1,23 @@
 //! Use cases.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use serde_json::json;
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use zephyr_db::outbox::Outbox;
 use zephyr_db::{Db, DbError, relay};
 use zephyr_origin_core::ApiError;
 
-use crate::model::{Health, NodeView, OutboxView, Purge, Receipt};
+use crate::model::{Confirmation, Health, NodeView, OutboxView, Purge, Receipt};
 use crate::stream::Source;
 use crate::{feed, store};
 
-/// Silence after which a node counts as lost.
-const LOST_AFTER: time::Duration = time::Duration::seconds(15);
+/// How long a purge waits for the nodes' word, and how often it looks: they heartbeat every five
+/// seconds, to whichever origin.
+const CONFIRMATION: (Duration, Duration) = (Duration::from_secs(12), Duration::from_millis(200));
 
 /// What the service needs.
 #[derive(Clone, Debug)]
@@ -71,7 +71,34 @@ impl Control {
         let seq = store::append(&mut tx, "purge", &payload).await?;
         tx.commit().await.map_err(DbError::from)?;
         tracing::info!(seq, "Purge {payload} is change {seq}");
-        Ok(Receipt { seq })
+        Ok(Receipt::of(seq))
+    }
+
+    /// Which nodes have followed the log up to a change. Waits for those that are alive, for a while.
+    ///
+    /// # Errors
+    ///
+    /// The database is away.
+    pub(crate) async fn confirmation(&self, seq: i64) -> Result<Receipt, ApiError> {
+        let deadline = Instant::now() + CONFIRMATION.0;
+        loop {
+            let (confirmed, waiting): (Vec<_>, Vec<_>) = self
+                .nodes()
+                .await?
+                .into_iter()
+                .filter(|node| node.state == "alive")
+                .partition(|node| node.heartbeat.seq >= seq);
+            if waiting.is_empty() || Instant::now() >= deadline || self.stop.is_cancelled() {
+                let names = |nodes: Vec<NodeView>| {
+                    let names = nodes.into_iter().map(|node| node.heartbeat.node);
+                    names.collect()
+                };
+                let (confirmed, waiting) = (names(confirmed), names(waiting));
+                let nodes = Some(Confirmation { confirmed, waiting });
+                return Ok(Receipt { seq, nodes });
+            }
+            tokio::time::sleep(CONFIRMATION.1).await;
+        }
     }
 
     /// Sets a key of the site, on every node. Nothing happens when it has that value.
@@ -101,14 +128,9 @@ impl Control {
 
     pub(crate) async fn nodes(&self) -> Result<Vec<NodeView>, ApiError> {
         let head = store::head(&self.db).await?;
-        let now = OffsetDateTime::now_utc();
         let view = |node: store::Node| NodeView {
             behind: (head - node.heartbeat.seq).max(0),
-            state: if now - node.last_seen < LOST_AFTER {
-                "alive"
-            } else {
-                "lost"
-            },
+            state: if node.alive { "alive" } else { "lost" },
             heartbeat: node.heartbeat.0,
             first_seen: node.first_seen,
             last_seen: node.last_seen,

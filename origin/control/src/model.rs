@@ -82,10 +82,29 @@ fn is_key(key: &str) -> bool {
 }
 
 /// Answer to a purge.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Receipt {
     /// Its number in the change log. A node whose `seq` has reached it has done it.
     pub seq: i64,
+    /// What the nodes say, if it was waited for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Confirmation>,
+}
+
+/// Nodes that are alive, by whether they have done a purge.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Confirmation {
+    /// Those that have.
+    pub confirmed: Vec<String>,
+    /// Those that have not said so.
+    pub waiting: Vec<String>,
+}
+
+impl Receipt {
+    /// Of a change that nobody has waited for yet.
+    pub(crate) fn of(seq: i64) -> Self {
+        Self { seq, nodes: None }
+    }
 }
 
 /// A line of the change log.

@@ -149,11 +149,15 @@ pub(crate) struct Node {
     pub(crate) heartbeat: sqlx::types::Json<Heartbeat>,
     pub(crate) first_seen: OffsetDateTime,
     pub(crate) last_seen: OffsetDateTime,
+    /// Seen within the last 15 seconds, by the clock that noted it.
+    pub(crate) alive: bool,
 }
 
 pub(crate) async fn nodes(db: &Db) -> Result<Vec<Node>, DbError> {
     let nodes = sqlx::query_as(
-        "select heartbeat, first_seen, last_seen from control.nodes order by name limit 1000",
+        "select heartbeat, first_seen, last_seen,
+                last_seen > now() - interval '15 seconds' as alive
+         from control.nodes order by name limit 1000",
     )
     .fetch_all(db.read())
     .await?;

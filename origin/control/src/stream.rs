@@ -74,8 +74,8 @@ impl Follower {
     async fn follow(&mut self, hello: Value) -> Result<(), Gone> {
         self.send(&hello).await?;
         loop {
-            self.source.head.mark_unchanged();
-            match self.catch_up().await {
+            let head = *self.source.head.borrow_and_update();
+            match self.catch_up(head).await {
                 Ok(sent) => sent?,
                 Err(error) => {
                     // The node reconnects, and finds out then whether the database is back.
@@ -91,13 +91,26 @@ impl Follower {
         }
     }
 
-    async fn catch_up(&mut self) -> Result<Result<(), Gone>, DbError> {
+    /// Sends what is behind the last change sent. `head` is how far the log reached before.
+    async fn catch_up(&mut self, head: i64) -> Result<Result<(), Gone>, DbError> {
         loop {
             let changes = store::changes_after(&self.source.db, self.seq).await?;
             if changes.is_empty() {
-                return Ok(Ok(()));
+                // Trimmed away, as below, if the log is known to reach further.
+                return Ok(if self.seq < head { Err(Gone) } else { Ok(()) });
             }
             for (seq, kind, payload) in changes {
+                if seq != self.seq + 1 {
+                    // The node took its lines so slowly that the log was trimmed behind its back.
+                    // It must not step over the gap; when it comes back it is told to start anew.
+                    tracing::warn!(
+                        sent = self.seq,
+                        oldest = seq,
+                        "A change stream ends: after {} the log goes on with {seq}",
+                        self.seq
+                    );
+                    return Ok(Err(Gone));
+                }
                 self.seq = seq;
                 let sent = match kind.as_str() {
                     "kv" if seq <= self.kv_known => Ok(()),

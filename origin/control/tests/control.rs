@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use zephyr_testkit::TestOrigin;
 use zephyr_testkit::origin::EDGE_TOKEN;
 
+/// How long what must happen may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A node's side of the change stream.
 struct Stream {
     answer: Response,
@@ -29,17 +32,18 @@ impl Stream {
 
     /// The next line.
     async fn next(&mut self) -> Value {
+        self.next_or_end().await.expect("the stream goes on")
+    }
+
+    /// The next line; none when the stream has ended.
+    async fn next_or_end(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return serde_json::from_slice(&line).unwrap();
+                return Some(serde_json::from_slice(&line).unwrap());
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(20), self.answer.chunk());
-            let chunk = chunk
-                .await
-                .expect("a line in time")
-                .unwrap()
-                .expect("the stream goes on");
+            let chunk = tokio::time::timeout(PATIENCE, self.answer.chunk());
+            let chunk = chunk.await.expect("a line in time").unwrap()?;
             self.buffer.extend_from_slice(&chunk);
         }
     }
@@ -315,4 +319,173 @@ async fn a_purge_is_one_thing_and_says_so() {
         change.map(|change| &change["payload"]),
         Some(&json!({ "keys": ["a", "b"] }))
     );
+}
+
+#[tokio::test]
+async fn changes_made_at_once_come_in_the_order_of_their_numbers() {
+    let origin = TestOrigin::start().await;
+    let mut stream = Stream::open(&origin, None).await;
+    let head = stream.next().await["seq"].as_i64().unwrap();
+    // A writer that has its number and takes its time: nobody may get ahead of it.
+    let mut slow = origin.database.db.begin().await.unwrap();
+    sqlx::query("update control.head set seq = seq + 1")
+        .execute(&mut *slow)
+        .await
+        .unwrap();
+    let insert = "insert into control.changes (seq, kind, payload) select seq, 'purge', '{\"keys\":[\"slow\"]}' from control.head";
+    sqlx::query(insert).execute(&mut *slow).await.unwrap();
+
+    let keys: Vec<String> = (0..20).map(|number| format!("key-{number}")).collect();
+    let bodies: Vec<Value> = keys.iter().map(|key| json!({ "keys": [key] })).collect();
+    let mut others = tokio::task::JoinSet::new();
+    for body in bodies {
+        let request = origin
+            .admin(Method::POST, "/admin/api/purge")
+            .json(&body)
+            .send();
+        others.spawn(async move { request.await.unwrap().status() });
+    }
+    slow.commit().await.unwrap();
+    while let Some(status) = others.join_next().await {
+        assert_eq!(status.unwrap(), StatusCode::ACCEPTED);
+    }
+
+    let mut seen = Vec::new();
+    for expected in head + 1..=head + 21 {
+        let line = stream.next_of("purge").await;
+        assert_eq!(line["seq"], expected, "{line}");
+        seen.push(line["purge"]["keys"][0].as_str().unwrap().to_owned());
+    }
+    assert_eq!(seen.remove(0), "slow");
+    seen.sort();
+    let mut keys = keys;
+    keys.sort();
+    assert_eq!(seen, keys);
+}
+
+#[tokio::test]
+async fn a_node_too_slow_for_the_log_is_never_led_over_a_gap() {
+    let origin = TestOrigin::start().await;
+    let mut stream = Stream::open(&origin, None).await;
+    let mut seq = stream.next().await["seq"].as_i64().unwrap();
+    // More than all the buffers on the way hold.
+    let mut tx = origin.database.db.begin().await.unwrap();
+    sqlx::query(
+        "insert into control.changes (seq, kind, payload)
+         select h.seq + n, 'purge', jsonb_build_object('keys', jsonb_build_array(repeat('k', 65536)))
+         from control.head h, generate_series(1, 600) n",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    sqlx::query("update control.head set seq = seq + 600")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    // The first ones are on their way; then the log is trimmed.
+    let first = stream.next_of("purge").await;
+    assert_eq!(first["seq"], seq + 1);
+    seq += 1;
+    sqlx::query("delete from control.changes where seq < (select seq from control.head)")
+        .execute(origin.database.db.write())
+        .await
+        .unwrap();
+
+    while let Some(line) = stream.next_or_end().await {
+        if line["kind"] == "purge" {
+            seq += 1;
+            assert_eq!(line["seq"], seq, "no change is left out");
+        }
+    }
+    let hello = Stream::open(&origin, Some(seq)).await.next().await;
+    assert_eq!(hello["reset"], true, "and the node starts anew: {hello}");
+}
+
+#[tokio::test]
+async fn a_stream_outlives_the_connections_to_the_database() {
+    let origin = TestOrigin::start().await;
+    let mut stream = Stream::open(&origin, None).await;
+    stream.next().await;
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(origin.database.db.write())
+    .await
+    .unwrap();
+    let receipt: Value = purge(&origin, &json!({ "keys": ["after"] }))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(stream.next_of("purge").await["seq"], receipt["seq"]);
+}
+
+#[tokio::test]
+async fn an_origin_that_stops_ends_its_streams() {
+    let origin = TestOrigin::start().await;
+    let mut stream = Stream::open(&origin, None).await;
+    stream.next().await;
+    let stopped = tokio::spawn(origin.stop());
+    while let Some(line) = stream.next_or_end().await {
+        assert_eq!(line["kind"], "ping", "{line}");
+    }
+    // Well before the grace would cut it off.
+    tokio::time::timeout(Duration::from_secs(8), stopped)
+        .await
+        .expect("it stops")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn who_purges_can_wait_for_the_nodes() {
+    let origin = TestOrigin::start().await;
+    beat(&origin, &heartbeat("edge-1", 0)).await;
+    beat(&origin, &heartbeat("edge-2", 0)).await;
+    let request = origin
+        .admin(Method::POST, "/admin/api/purge?wait=true")
+        .json(&json!({ "all": true }))
+        .send();
+    let waiting = tokio::spawn(request);
+    let mut stream = Stream::open(&origin, Some(0)).await;
+    let seq = stream.next_of("purge").await["seq"].as_i64().unwrap();
+    beat(&origin, &heartbeat("edge-1", seq)).await;
+    beat(&origin, &heartbeat("edge-2", seq)).await;
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let receipt: Value = answer.json().await.unwrap();
+    let expected = json!({ "seq": seq, "confirmed": ["edge-1", "edge-2"], "waiting": [] });
+    assert_eq!(receipt, expected);
+
+    let wrong = origin.admin(Method::POST, "/admin/api/purge?wait=maybe");
+    let wrong = wrong.json(&json!({ "all": true })).send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_a_node_may_not_say_is_refused() {
+    let origin = TestOrigin::start().await;
+    let mut nul = heartbeat("edge-1", 0);
+    nul["version"] = json!("0\u{0}");
+    assert_eq!(beat(&origin, &nul).await, StatusCode::BAD_REQUEST);
+    let mut huge = heartbeat("edge-1", 0);
+    huge["version"] = json!("v".repeat(600 * 1024));
+    assert_eq!(beat(&origin, &huge).await, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        beat(&origin, &heartbeat("edge-1", -1)).await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+
+    for path in [
+        "/control/changes",
+        "/control/changes?node=a%20b",
+        "/control/changes?node=a&after=x",
+        "/control/changes?node=a&since=1",
+    ] {
+        let request = origin.request(Method::GET, path).bearer_auth(EDGE_TOKEN);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
 }
