@@ -24,14 +24,29 @@ impl TestDb {
         let server = crate::service_url(crate::DATABASE_URL);
         let mut admin = connect(&server).await;
         let template = template(&mut admin, &server).await;
+        Self::create(&server, admin, &format!("template {template}")).await
+    }
+
+    /// A new database with nothing in it, for tests of migrations.
+    ///
+    /// # Panics
+    ///
+    /// PostgreSQL is not there.
+    pub async fn empty() -> Self {
+        let server = crate::service_url(crate::DATABASE_URL);
+        let admin = connect(&server).await;
+        Self::create(&server, admin, "").await
+    }
+
+    async fn create(server: &str, mut admin: PgConnection, how: &str) -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
-        let create = format!("create database {name} template {template}");
+        let create = format!("create database {name} {how}");
         sqlx::query(AssertSqlSafe(create))
             .execute(&mut admin)
             .await
             .expect("a test database");
         admin.close().await.expect("closing the connection");
-        let url = with_database(&server, &name);
+        let url = with_database(server, &name);
         let db = Db::from_pool(pool(&url).await);
         Self { url, db }
     }

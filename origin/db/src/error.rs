@@ -6,9 +6,12 @@ use zephyr_origin_core::ApiError;
 /// A failed database call.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The database is away, starting, stopping or out of connections: try again later.
+    /// The database is away, starting, stopping, out of connections or too busy: try again later.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// A text holds U+0000, the one character that PostgreSQL cannot keep.
+    #[error("a text cannot be kept: {0}")]
+    Text(#[source] sqlx::Error),
     /// Anything else: a bug, or a constraint that the caller looks at.
     #[error("a database call failed: {0}")]
     Failed(#[source] sqlx::Error),
@@ -43,33 +46,38 @@ impl DbError {
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
-        let unavailable = match &error {
+        match &error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_away(&code)),
-            _ => false,
-        };
-        if unavailable {
-            Self::Unavailable(error)
-        } else {
-            Self::Failed(error)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(failure) => match failure.code().as_deref() {
+                Some(code) if is_passing(code) => Self::Unavailable(error),
+                // As a text, and within JSON.
+                Some("22021" | "22P05") => Self::Text(error),
+                _ => Self::Failed(error),
+            },
+            _ => Self::Failed(error),
         }
     }
 }
 
-/// SQLSTATE of class 08 (connection), 53 (resources), 57P (operator intervention), 25006 (a replica
-/// was promoted away from under the connection).
-fn is_away(code: &str) -> bool {
-    code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") || code == "25006"
+/// SQLSTATE of what passes: class 08 (connection), 53 (resources), 57 (operator intervention, which
+/// the statement timeout counts as), 40 (deadlock), 25006 (the server became a replica), 25P03 (the
+/// transaction was idle for too long), 55P03 (a lock was not to be had).
+fn is_passing(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    matches!(class, "08" | "53" | "57" | "40") || matches!(code, "25006" | "25P03" | "55P03")
 }
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Unavailable(_) => Self::unavailable(error),
+            DbError::Text(_) => {
+                Self::bad_request("A text holds the character U+0000, which cannot be kept.")
+            }
             DbError::Failed(_) => Self::internal(error),
         }
     }

@@ -10,7 +10,9 @@ pub mod outbox;
 pub mod pool;
 pub mod private;
 pub mod relay;
+pub mod waker;
 
 pub use error::DbError;
 pub use migrations::migrate;
 pub use pool::{Db, DbOptions};
+pub use waker::Waker;

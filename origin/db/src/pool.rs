@@ -110,9 +110,16 @@ impl Db {
 
 fn pool(url: &SecretString, options: &DbOptions) -> Result<PgPool, DbError> {
     let timeout = options.statement_timeout.as_millis().to_string();
+    // An origin that vanishes in the midst of a transaction must not hold its locks until TCP gives
+    // up, hours later.
+    let idle = options.statement_timeout.max(Duration::from_secs(30));
+    let idle = idle.as_millis().to_string();
     let connect = PgConnectOptions::from_str(url.expose_secret())?
         .application_name("zephyr")
-        .options([("statement_timeout", timeout.as_str())])
+        .options([
+            ("statement_timeout", timeout.as_str()),
+            ("idle_in_transaction_session_timeout", idle.as_str()),
+        ])
         .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(1))
         .log_statements(tracing::log::LevelFilter::Off);
     Ok(PgPoolOptions::new()

