@@ -21,6 +21,17 @@ pub(crate) fn usage(problem: impl fmt::Display) -> anyhow::Error {
     anyhow::Error::new(Usage).context(problem.to_string())
 }
 
+/// Prints what clap has to say: what is wrong with the command line, or the help that was asked for.
+pub(crate) fn command_line(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.kind() == clap::error::ErrorKind::MissingRequiredArgument {
+        let hint = "An option that --help shows with [env: NAME=] can be given by that environment \
+                    variable instead, and secrets should be.";
+        let _ = writeln!(std::io::stderr().lock(), "{hint}");
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 /// Prints an error and says the exit code that goes with it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let is_usage = error.chain().any(<dyn std::error::Error>::is::<Usage>);

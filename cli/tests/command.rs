@@ -82,6 +82,7 @@ fn a_missing_secret_is_named() {
     );
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
+    assert!(text.contains("[env: NAME=]"), "{text}");
     let text = text.split("Usage:").next().unwrap();
     assert!(
         text.contains("--admin-token") && text.contains("--database-url"),
