@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Pg
 use uuid::Uuid;
 use zephyr_db::Db;
 
-/// A database of a test's own. It is gone with the server that `with-services` started.
+/// A database of a test's own. It is dropped with the value, whoever is still connected.
 #[derive(Debug)]
 pub struct TestDb {
     /// Its URL.
@@ -50,6 +50,30 @@ impl TestDb {
         let db = Db::from_pool(pool(&url).await);
         Self { url, db }
     }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        let server = crate::service_url(crate::DATABASE_URL);
+        let name = database_of(&self.url).to_owned();
+        // A thread of its own: this one may be in a runtime, where it must not wait.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(drop_database(&server, &name))
+        });
+        // Somebody who stopped the server has dropped it, too.
+        let _ = dropping.join();
+    }
+}
+
+async fn drop_database(server: &str, name: &str) -> Result<(), sqlx::Error> {
+    let options: PgConnectOptions = server.parse()?;
+    let mut admin = options.connect().await?;
+    let drop = format!("drop database if exists {name} with (force)");
+    sqlx::query(AssertSqlSafe(drop)).execute(&mut admin).await?;
+    admin.close().await
 }
 
 /// The template's name. Made by the first test that comes; the others wait for it.
@@ -101,6 +125,12 @@ async fn pool(url: &str) -> PgPool {
         .connect(url)
         .await
         .expect("PostgreSQL answers")
+}
+
+/// The database in a URL's path.
+fn database_of(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// The URL with another database in its path.

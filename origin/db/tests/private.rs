@@ -54,7 +54,14 @@ async fn data_outlives_a_stop_and_a_process_that_was_killed() {
     assert_eq!(rows(&postgres).await, 1);
 
     // With a connection open, as at every Ctrl-C.
+    let socket = postgres.url().split("host=").nth(1).unwrap().to_owned();
+    let socket = socket.split('&').next().unwrap();
+    assert!(std::path::Path::new(socket).is_dir());
     postgres.stop().await.unwrap();
+    assert!(
+        !std::path::Path::new(socket).exists(),
+        "nothing of it stays in /tmp"
+    );
     pool.close().await;
     let pid = folder.path().join("above/postgres/data/postmaster.pid");
     assert!(!pid.exists(), "it has shut down cleanly");

@@ -43,6 +43,7 @@ pub struct Postgres {
     child: Child,
     url: String,
     home: PathBuf,
+    socket: PathBuf,
     /// Held for as long as this process answers for the server.
     _lock: File,
 }
@@ -90,6 +91,7 @@ impl Postgres {
             child,
             url,
             home,
+            socket: socket.clone(),
             _lock: lock,
         };
         ready(&mut server.child, &socket, &log).await?;
@@ -133,6 +135,8 @@ impl Postgres {
                 output,
             });
         }
+        // The server has removed its socket; what is not empty is not ours to remove.
+        let _ = fs::remove_dir(&self.socket);
         Ok(())
     }
 }
