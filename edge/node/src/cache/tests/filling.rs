@@ -174,3 +174,18 @@ fn all_bodies_on_their_way_are_bounded_together() {
         );
     });
 }
+
+#[test]
+fn empty_chunks_cost_nothing_and_hang_nobody() {
+    run(async {
+        let (sender, next) = chunks(vec![FRESH]);
+        for _ in 0..100_000 {
+            sender.send(Ok(bytes::Bytes::new())).unwrap();
+        }
+        let site = Site::new(vec![next]);
+        let (_, body) = site.begin(Request::get("/")).await.unwrap();
+        sender.send(Ok("one".into())).unwrap();
+        drop(sender);
+        assert_eq!(read(body).await, "one");
+    });
+}
