@@ -159,6 +159,10 @@ fn all_bodies_on_their_way_are_bounded_together() {
         }
         let filling = site.cache.filling.load(std::sync::atomic::Ordering::SeqCst);
         assert!(filling <= 2 << 20, "{filling}");
+        assert!(
+            filling > (2 << 20) - (60 << 10),
+            "one more would have fitted: {filling}"
+        );
         for (sender, body) in open {
             drop(sender);
             assert_eq!(
@@ -167,7 +171,9 @@ fn all_bodies_on_their_way_are_bounded_together() {
                 "they are passed on all the same"
             );
         }
-        assert_eq!(site.cache.stats().entries, 34);
+        // How many a shard has room for depends on the keys' hashes.
+        let entries = site.cache.stats().entries;
+        assert!((1..=34).contains(&entries), "{entries}");
         assert_eq!(
             site.cache.filling.load(std::sync::atomic::Ordering::SeqCst),
             0
