@@ -8,6 +8,7 @@ use zephyr_origin_core::ApiError;
 
 /// A new account.
 #[derive(Clone, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewAccount {
     /// An address that mail reaches, at most 254 characters. Case does not matter.
     #[schema(example = "ada@example.org")]
@@ -22,6 +23,7 @@ pub struct NewAccount {
 
 /// Who wants a session.
 #[derive(Clone, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The account's address.
     #[schema(example = "ada@example.org")]

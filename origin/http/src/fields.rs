@@ -52,6 +52,12 @@ impl Fields {
         self.left.contains_key(name)
     }
 
+    /// Whether the field was sent as `null`.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(Value::is_null)
+    }
+
     /// Takes a field that must be there.
     pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         if !self.has(name) {
@@ -131,6 +137,7 @@ mod tests {
         let body = br#"{"a":1,"b":null,"c":{"d":"x"}}"#;
         let mut fields = Fields::parse(body).unwrap();
         assert_eq!(fields.required::<i64>("a"), Some(1));
+        assert!(fields.has("b") && fields.is_null("b") && !fields.has("a") && !fields.is_null("c"));
         assert_eq!(fields.optional::<Option<String>>("b"), Some(None));
         assert_eq!(fields.optional::<String>("e"), None);
         let inner = fields.object("c", |inner| inner.required::<String>("d"));
