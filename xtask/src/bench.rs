@@ -12,10 +12,11 @@
 //! | cached hit, four filters | auth with an EdDSA token, ratelimit, cache and a no-op before it |
 //! | pass-through, 1 KiB | a trip to the upstream on a kept connection, beside `proxy_pass` |
 //! | service `hello` | a `wasi:http` 0.3 component that answers by itself |
-//! | added filter stage | the slope of the time per request over the number of stages |
+//! | added filter stage | the slope of the processor time per request over the number of stages |
 //! | resident memory | `VmRSS` of a node that has run the four components |
 
 mod build;
+mod cpu;
 mod load;
 mod nginx;
 mod node;
@@ -92,7 +93,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         duration: Duration::from_secs(args.seconds),
         connections: args.connections,
     };
-    let cases = rows::cases(yardstick.port(), node.port());
+    let cases = rows::cases(yardstick.address(), node.address());
     progress::step("checking that all rows answer as they should", || {
         cases.iter().try_for_each(Case::check)
     })?;
@@ -101,7 +102,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     for round in 1..=args.runs {
         progress::step(&format!("round {round} of {}", args.runs), || {
             for (case, results) in cases.iter().zip(&mut results) {
-                let measured = load.run(&case.url(), case.header.as_deref());
+                let measured = load.run(&case.url(), case.header.as_deref(), case.pid);
                 results.push(measured.with_context(|| case.name.clone())?);
             }
             Ok(())
@@ -165,7 +166,7 @@ fn stage_costs(cases: &[Case], results: &[Vec<Measured>]) -> Vec<Row> {
             .map(|round| {
                 let line: Vec<(f64, f64)> = points
                     .iter()
-                    .map(|(count, runs)| (f64::from(*count), 1e6 / runs[round].requests_per_second))
+                    .map(|(count, runs)| (f64::from(*count), runs[round].cpu_us))
                     .collect();
                 statistics::slope(&line)
             })

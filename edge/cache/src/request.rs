@@ -17,6 +17,8 @@ pub struct RequestDirectives {
     pub no_cache: bool,
     /// Do not ask at all.
     pub only_if_cached: bool,
+    /// Do not store the answer.
+    pub no_store: bool,
 }
 
 impl RequestDirectives {
@@ -36,6 +38,7 @@ impl RequestDirectives {
             max_stale: control.max_stale,
             no_cache: control.no_cache,
             only_if_cached: control.only_if_cached,
+            no_store: control.no_store,
         }
     }
 }
@@ -56,7 +59,7 @@ mod tests {
 
     #[test]
     fn all_directives_are_read() {
-        let text = "max-age=1, min-fresh=2, max-stale=3, no-cache, only-if-cached";
+        let text = "max-age=1, min-fresh=2, max-stale=3, no-cache, only-if-cached, no-store";
         let directives = RequestDirectives::of(&fields(&[("cache-control", text)]));
         let expected = RequestDirectives {
             max_age: Some(1),
@@ -64,6 +67,7 @@ mod tests {
             max_stale: Some(3),
             no_cache: true,
             only_if_cached: true,
+            no_store: true,
         };
         assert_eq!(directives, expected);
         assert_eq!(

@@ -9,7 +9,7 @@ use zephyr_db::Db;
 use zephyr_origin_core::{ApiError, new_id};
 
 use crate::keys::SigningKeys;
-use crate::model::{Credentials, NewAccount, Tokens};
+use crate::model::{self, Credentials, NewAccount, Tokens};
 use crate::password::Passwords;
 use crate::token::{LIFETIME, Tokenizer};
 use crate::{events, refresh, store};
@@ -59,7 +59,6 @@ impl Auth {
         account: NewAccount,
         user_agent: &str,
     ) -> Result<Tokens, ApiError> {
-        let account = account.checked()?;
         let hash = self.passwords.hash(account.password).await?;
         let user = new_id();
         let mut tx = self.db.begin().await?;
@@ -88,37 +87,27 @@ impl Auth {
     ) -> Result<Tokens, ApiError> {
         let refused =
             || ApiError::unauthorized(None, "There is no account with this address and password.");
-        // Longer ones cannot be anybody's, and would only cost time.
-        if credentials.password.chars().count() > 128 || credentials.email.len() > 254 {
+        // Longer ones and what is not an address cannot be anybody's, and would only cost time.
+        if credentials.password.chars().count() > 128 {
             return Err(refused());
         }
-        let email = credentials.email.trim().to_lowercase();
+        let email = model::address(&credentials.email).ok_or_else(refused)?;
+        // By the address and not by the account, and before the hash: an address without an account
+        // gets the same answers after the same time. Counted before it is known how it ends, so that
+        // guesses sent at once count too.
+        let attempts = store::Attempts::of(&email);
+        if let Some(wait) = attempts.count(&self.db).await? {
+            let detail = "Too many failed logins for this address.";
+            return Err(ApiError::too_many_requests(detail, wait));
+        }
         let account = store::account(&self.db, &email).await?;
-        let (known, hash) = match account {
-            Some(account) => (
-                Some((account.id, account.locked_until)),
-                Some(account.password_hash),
-            ),
-            None => (None, None),
-        };
+        let (user, hash) = account
+            .map(|account| (account.id, account.password_hash))
+            .unzip();
         let correct = self.passwords.verify(credentials.password, hash).await?;
-        let Some((user, locked_until)) = known else {
-            return Err(refused());
-        };
-        // After the hash, and for a right password too: neither time nor answer tells which.
-        let wait = locked_until.map_or(0, |until| {
-            (until - OffsetDateTime::now_utc()).whole_seconds()
-        });
-        if wait > 0 {
-            let detail = "Too many failed logins for this account.";
-            return Err(ApiError::too_many_requests(detail, wait.unsigned_abs() + 1));
-        }
-        if !correct {
-            store::count_failure(&self.db, user).await?;
-            return Err(refused());
-        }
+        let user = user.filter(|_| correct).ok_or_else(refused)?;
         let mut tx = self.db.begin().await?;
-        store::forget_failures(&mut tx, user).await?;
+        attempts.forget(&mut tx).await?;
         let tokens = self.open_session(&mut tx, user, user_agent).await?;
         tx.commit().await.map_err(zephyr_db::DbError::from)?;
         Ok(tokens)

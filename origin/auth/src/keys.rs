@@ -82,12 +82,7 @@ impl SigningKeys {
                 };
                 let der = generate().map_err(invalid)?;
                 let text = pem::encode(&pem::Pem::new(TAG, der));
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true).mode(0o600);
-                let written = options
-                    .open(path)
-                    .and_then(|mut file| file.write_all(text.as_bytes()).and(file.sync_all()));
-                match written {
+                match publish(path, text.as_bytes()) {
                     Ok(()) => Self::parse(text.as_bytes()).map_err(invalid),
                     // Another origin on the same folder was faster.
                     Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -165,6 +160,22 @@ impl SigningKey {
     }
 }
 
+/// Makes the file, whole or not at all: nobody reads half a key, and no crash leaves one.
+fn publish(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let draft = PathBuf::from(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options
+        .open(&draft)
+        .and_then(|mut file| file.write_all(text).and(file.sync_all()))
+        // Unlike a rename, a link does not replace the file of whoever was faster.
+        .and_then(|()| fs::hard_link(&draft, path));
+    let _ = fs::remove_file(&draft);
+    written
+}
+
 fn generate() -> Result<Vec<u8>, String> {
     let failed = |_| "the system has no random numbers".to_owned();
     let pair = Ed25519KeyPair::generate().map_err(failed)?;
@@ -175,7 +186,10 @@ fn generate() -> Result<Vec<u8>, String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use zephyr_origin_core::TokenVerifier as _;
+
     use super::*;
+    use crate::Tokenizer;
 
     #[test]
     fn a_file_is_made_once_for_its_owner_alone() {
@@ -187,6 +201,38 @@ mod tests {
             0o600
         );
         assert_eq!(SigningKeys::load_or_make(&path).unwrap().jwks(), made);
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "the draft is gone");
+    }
+
+    #[test]
+    fn origins_that_start_at_once_share_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        fs::write(&path, "theirs").unwrap();
+        let late = publish(&path, b"ours").unwrap_err();
+        assert_eq!(late.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn an_old_key_verifies_until_it_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        SigningKeys::load_or_make(&path).unwrap();
+        let old = fs::read_to_string(&path).unwrap();
+        let new = pem::encode(&pem::Pem::new(TAG, generate().unwrap()));
+        let load = |text: String| {
+            fs::write(&path, text).unwrap();
+            Tokenizer::new(&SigningKeys::load_or_make(&path).unwrap()).unwrap()
+        };
+        let token = load(old.clone()).issue(uuid::Uuid::nil(), "").unwrap();
+        let both = load(format!("{new}{old}"));
+        assert!(both.verify(&token).is_ok());
+        let token_of_new = both.issue(uuid::Uuid::nil(), "").unwrap();
+        let after = load(new);
+        assert!(after.verify(&token_of_new).is_ok(), "the first key signs");
+        assert!(after.verify(&token).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! * `GET /.well-known/jwks.json` -- the keys that access tokens are signed with (RFC 7517).
 //!
 //! Events out: `user.registered` `{user_id}`. Events in: none.
-//! Tables (schema `auth`): `users`, `sessions`, `refresh_tokens`, `outbox`.
+//! Tables (schema `auth`): `users`, `sessions`, `refresh_tokens`, `login_attempts`, `outbox`.
 //!
 //! Access tokens are JWTs signed with EdDSA (RFC 8037), valid for ten minutes, and verified by the
 //! edge and by the origin alike. Refresh tokens are 256 random bits, kept as SHA-256, valid for 30

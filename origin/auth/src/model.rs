@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use zephyr_origin_core::{ApiError, FieldErrors};
+use zephyr_http::Fields;
+use zephyr_origin_core::ApiError;
 
 /// A new account.
-#[derive(Clone, Deserialize, ToSchema)]
+#[derive(Clone, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAccount {
     /// An address that mail reaches, at most 254 characters. Case does not matter.
@@ -21,7 +22,7 @@ pub struct NewAccount {
 }
 
 /// Who wants a session.
-#[derive(Clone, Deserialize, ToSchema)]
+#[derive(Clone, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The account's address.
@@ -77,38 +78,79 @@ const COMMON: [&str; 12] = [
 ];
 
 impl NewAccount {
-    /// The account with its address in lower case.
+    /// Reads an account; its address comes out in lower case.
     ///
     /// # Errors
     ///
     /// 422 that names every wrong field.
-    pub fn checked(mut self) -> Result<Self, ApiError> {
-        let mut errors = FieldErrors::default();
-        self.email = self.email.trim().to_lowercase();
-        errors.check(is_address(&self.email), "email", "must be an email address");
-        let length = self.password.chars().count();
-        errors.check(
-            (12..=128).contains(&length),
-            "password",
-            "must be 12 to 128 characters long",
-        );
-        let lower = self.password.to_lowercase();
-        let easy = COMMON.contains(&lower.as_str())
-            || lower.chars().all(|c| lower.starts_with(c))
-            || lower == self.email;
-        errors.check(!easy, "password", "is among those that are guessed first");
-        self.display_name = self.display_name.trim().to_owned();
-        let length = self.display_name.chars().count();
-        errors.check(
-            (1..=80).contains(&length),
-            "display_name",
-            "must be 1 to 80 characters long",
-        );
-        let plain = !self.display_name.chars().any(char::is_control);
-        errors.check(plain, "display_name", "must not hold control characters");
-        errors.into_result()?;
-        Ok(self)
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, ApiError> {
+        let email: Option<String> = fields.required("email");
+        let email = email.and_then(|text| {
+            let email = address(&text);
+            fields.check(email.is_some(), "email", "must be an email address");
+            email
+        });
+        let password: Option<String> = fields.required("password");
+        if let Some(password) = &password {
+            let length = password.chars().count();
+            fields.check(
+                (12..=128).contains(&length),
+                "password",
+                "must be 12 to 128 characters long",
+            );
+            let lower = password.to_lowercase();
+            let easy = COMMON.contains(&lower.as_str())
+                || lower.chars().all(|c| lower.starts_with(c))
+                || Some(&lower) == email.as_ref();
+            fields.check(!easy, "password", "is among those that are guessed first");
+        }
+        let display_name: Option<String> = fields.required("display_name");
+        let display_name = display_name.map(|name| name.trim().to_owned());
+        if let Some(name) = &display_name {
+            let length = name.chars().count();
+            fields.check(
+                (1..=80).contains(&length),
+                "display_name",
+                "must be 1 to 80 characters long",
+            );
+            let plain = !name.chars().any(char::is_control);
+            fields.check(plain, "display_name", "must not hold control characters");
+        }
+        fields.finish()?;
+        // Whatever is not there was noted above.
+        email
+            .zip(password)
+            .zip(display_name)
+            .map(|((email, password), display_name)| Self {
+                email,
+                password,
+                display_name,
+            })
+            .ok_or_else(|| ApiError::internal("a missing field was not noted"))
     }
+}
+
+impl Credentials {
+    /// Reads credentials, whosoever they are.
+    ///
+    /// # Errors
+    ///
+    /// 422 that names every wrong field.
+    pub(crate) fn read(mut fields: Fields) -> Result<Self, ApiError> {
+        let email: Option<String> = fields.required("email");
+        let password: Option<String> = fields.required("password");
+        fields.finish()?;
+        email
+            .zip(password)
+            .map(|(email, password)| Self { email, password })
+            .ok_or_else(|| ApiError::internal("a missing field was not noted"))
+    }
+}
+
+/// The address in the form in which accounts have it; none when it is not an address.
+pub(crate) fn address(text: &str) -> Option<String> {
+    let email = text.trim().to_lowercase();
+    is_address(&email).then_some(email)
 }
 
 /// Loose on purpose: whether an address exists only mail can tell.
@@ -132,15 +174,17 @@ fn is_address(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn account(email: &str, password: &str, name: &str) -> Result<NewAccount, Vec<String>> {
-        let account = NewAccount {
-            email: email.into(),
-            password: password.into(),
-            display_name: name.into(),
-        };
-        account.checked().map_err(|error| {
+        read(json!({ "email": email, "password": password, "display_name": name }))
+    }
+
+    fn read(body: Value) -> Result<NewAccount, Vec<String>> {
+        let fields = Fields::parse(body.to_string().as_bytes()).unwrap();
+        NewAccount::read(fields).map_err(|error| {
             error
                 .problem(None)
                 .errors
@@ -165,13 +209,21 @@ mod tests {
             account("ada", "short", "").err().unwrap(),
             ["email", "password", "display_name"]
         );
+        assert_eq!(
+            read(json!({ "email": 7, "display_name": null, "x": 1 }))
+                .err()
+                .unwrap(),
+            ["email", "password", "display_name", "x"]
+        );
         for password in ["Password1234", "aaaaaaaaaaaaaaaa", "ada@example.org"] {
             assert_eq!(
                 account("ada@example.org", password, "Ada").err().unwrap(),
                 ["password"]
             );
         }
-        for email in ["a@b", "@b.c", "a b@c.de", "a@b..c", "a@-b.c", "a@@b.c"] {
+        for email in [
+            "a@b", "@b.c", "a b@c.de", "a@b..c", "a@-b.c", "a@@b.c", "a\0@b.cd",
+        ] {
             assert_eq!(
                 account(email, "correct horse", "A").err().unwrap(),
                 ["email"],

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use zephyr_http::{Failure, Json};
+use zephyr_http::{Failure, Fields, Json};
 use zephyr_origin_core::error::Problem;
 
 use crate::Auth;
@@ -47,15 +47,20 @@ fn user_agent(headers: &HeaderMap) -> &str {
     post, path = "/api/auth/register", tag = "auth", request_body = NewAccount,
     responses(
         (status = 201, description = "The account is made", body = Tokens),
+        (status = 400, description = "Not a JSON object", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The address has an account", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields are wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Longer than 4 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields are wrong; each is named", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away, or too many passwords wait to be hashed", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn register(
     State(auth): State<Auth>,
     headers: HeaderMap,
-    Json(account): Json<NewAccount>,
+    fields: Fields,
 ) -> Result<impl IntoResponse, Failure> {
+    let account = NewAccount::read(fields)?;
     Ok(private(
         StatusCode::CREATED,
         auth.register(account, user_agent(&headers)).await?,
@@ -64,20 +69,24 @@ async fn register(
 
 /// Make a session
 ///
-/// After five failed logins in a row the account is locked, from 30 seconds up to an hour.
+/// After five failed logins in a row an address is refused for a while, from 30 seconds up to an
+/// hour, whether it has an account or not.
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "auth", request_body = Credentials,
     responses(
         (status = 200, description = "The session's tokens", body = Tokens),
         (status = 401, description = "No such address and password", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many failed logins", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields are missing or unknown", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failed logins for this address; `Retry-After` says when to come back", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away, or too many passwords wait to be hashed", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn login(
     State(auth): State<Auth>,
     headers: HeaderMap,
-    Json(credentials): Json<Credentials>,
+    fields: Fields,
 ) -> Result<impl IntoResponse, Failure> {
+    let credentials = Credentials::read(fields)?;
     Ok(private(
         StatusCode::OK,
         auth.login(credentials, user_agent(&headers)).await?,
@@ -92,6 +101,8 @@ async fn login(
     responses(
         (status = 200, description = "The next tokens", body = Tokens),
         (status = 401, description = "Spent, expired or unknown", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Without refresh_token", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn refresh(
@@ -109,7 +120,11 @@ async fn refresh(
 /// Its refresh tokens stop working; an access token lives out its ten minutes.
 #[utoipa::path(
     post, path = "/api/auth/logout", tag = "auth", request_body = RefreshToken,
-    responses((status = 204, description = "The session has ended, or there was none"))
+    responses(
+        (status = 204, description = "The session has ended, or there was none"),
+        (status = 422, description = "Without refresh_token", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 async fn logout(
     State(auth): State<Auth>,

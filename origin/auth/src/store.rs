@@ -1,5 +1,9 @@
 //! All SQL of this service.
 
+mod attempts;
+
+pub(crate) use attempts::Attempts;
+
 use sqlx::{FromRow, PgTransaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -10,7 +14,6 @@ use zephyr_db::{Db, DbError};
 pub(crate) struct Account {
     pub(crate) id: Uuid,
     pub(crate) password_hash: String,
-    pub(crate) locked_until: Option<OffsetDateTime>,
 }
 
 /// A refresh token and its session.
@@ -43,38 +46,11 @@ pub(crate) async fn insert_user(
 }
 
 pub(crate) async fn account(db: &Db, email: &str) -> Result<Option<Account>, DbError> {
-    let account =
-        sqlx::query_as("select id, password_hash, locked_until from auth.users where email = $1")
-            .bind(email)
-            .fetch_optional(db.write())
-            .await?;
+    let account = sqlx::query_as("select id, password_hash from auth.users where email = $1")
+        .bind(email)
+        .fetch_optional(db.write())
+        .await?;
     Ok(account)
-}
-
-/// Counts a failed login. From the fifth in a row on, each locks the account twice as long as the
-/// one before: from 30 seconds up to an hour.
-pub(crate) async fn count_failure(db: &Db, user: Uuid) -> Result<(), DbError> {
-    sqlx::query(
-        "update auth.users set failures = least(failures + 1, 1000),
-             locked_until = case when failures + 1 >= 5
-                 then now() + least(interval '1 hour', interval '30 seconds' * power(2, least(failures - 4, 10)))
-             end
-         where id = $1",
-    )
-    .bind(user)
-    .execute(db.write())
-    .await?;
-    Ok(())
-}
-
-pub(crate) async fn forget_failures(tx: &mut PgTransaction<'_>, user: Uuid) -> Result<(), DbError> {
-    sqlx::query(
-        "update auth.users set failures = 0, locked_until = null where id = $1 and failures > 0",
-    )
-    .bind(user)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 pub(crate) async fn insert_session(
@@ -159,8 +135,9 @@ pub(crate) async fn revoke(
     Ok(())
 }
 
-/// Deletes sessions that ended, and their tokens.
+/// Deletes sessions that ended, and their tokens; and failed logins that are long past.
 pub(crate) async fn sweep(db: &Db) -> Result<u64, DbError> {
+    attempts::sweep(db).await?;
     let swept = sqlx::query(
         "delete from auth.sessions
          where expires_at < now() or revoked_at < now() - interval '7 days'",

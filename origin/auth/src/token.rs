@@ -106,6 +106,10 @@ impl TokenVerifier for Tokenizer {
             return Err(TokenError::Invalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        // Extensions that a token declares critical are none that we know (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
+            return Err(TokenError::Invalid);
+        }
         let kid = header.kid.ok_or(TokenError::Invalid)?;
         let key = self.verifying.get(&kid).ok_or(TokenError::Invalid)?;
         let data =
@@ -222,6 +226,10 @@ mod tests {
             ("no kid", json!({ "alg": "EdDSA" })),
             ("none", json!({ "alg": "none", "kid": kid })),
             ("another algorithm", json!({ "alg": "HS256", "kid": kid })),
+            (
+                "an extension",
+                json!({ "alg": "EdDSA", "kid": kid, "crit": ["x"], "x": 1 }),
+            ),
         ] {
             let token = signed(&keys, &header, &claims(|_| {}));
             assert_eq!(tokenizer.verify(&token), Err(TokenError::Invalid), "{name}");

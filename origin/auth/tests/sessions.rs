@@ -72,6 +72,18 @@ async fn wrong_fields_are_all_named() {
     assert_eq!(unknown.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let problem: Value = unknown.json().await.unwrap();
     assert_eq!(problem["errors"][0]["field"], "x");
+
+    let all = origin
+        .post("/api/auth/register", &json!({ "email": 7, "x": 1 }))
+        .await;
+    let problem: Value = all.json().await.unwrap();
+    let fields: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect();
+    assert_eq!(fields, ["email", "password", "display_name", "x"]);
 }
 
 #[tokio::test]
@@ -96,16 +108,28 @@ async fn a_login_does_not_tell_which_half_was_wrong() {
 }
 
 #[tokio::test]
-async fn failed_logins_lock_the_account_for_a_while() {
+async fn failed_logins_lock_an_address_for_a_while_with_and_without_an_account() {
     let origin = TestOrigin::start().await;
     origin.user("ada").await;
-    for _ in 0..5 {
-        let answer = origin
-            .post("/api/auth/login", &credentials("ada@example.org", "wrong"))
-            .await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let mut answers = Vec::new();
+    for email in ["ada@example.org", "eve@example.org"] {
+        let mut of_one = Vec::new();
+        for _ in 0..7 {
+            let answer = origin
+                .post("/api/auth/login", &credentials(email, "wrong"))
+                .await;
+            let status = answer.status();
+            let mut problem: Value = answer.json().await.unwrap();
+            problem["request_id"].take();
+            of_one.push((status, problem));
+        }
+        answers.push(of_one);
     }
-    let right = credentials("ada@example.org", "correct horse battery");
+    let statuses: Vec<_> = answers[0].iter().map(|answer| answer.0.as_u16()).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429]);
+    assert_eq!(answers[0], answers[1], "neither tells who has an account");
+
+    let right = credentials("ADA@example.org", "correct horse battery");
     let locked = origin.post("/api/auth/login", &right).await;
     assert_eq!(locked.status(), StatusCode::TOO_MANY_REQUESTS);
     let seconds: u64 = locked.headers()["retry-after"]
@@ -113,17 +137,103 @@ async fn failed_logins_lock_the_account_for_a_while() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!((1..=31).contains(&seconds), "{seconds}");
+    assert!((1..=30).contains(&seconds), "{seconds}");
 
-    // Once the time has passed the right password opens it, and the count begins anew.
-    sqlx::query("update auth.users set locked_until = now() - interval '1 second'")
-        .execute(origin.database.db.write())
-        .await
-        .unwrap();
+    // Once the time has passed one more guess doubles it.
+    let locked_for = async || -> f64 {
+        sqlx::query_scalar("select extract(epoch from locked_until - last_at)::float8 from auth.login_attempts where locked_until > now()")
+            .fetch_one(origin.database.db.write())
+            .await
+            .unwrap()
+    };
+    let unlock = async || {
+        sqlx::query("update auth.login_attempts set locked_until = now() - interval '1 second'")
+            .execute(origin.database.db.write())
+            .await
+            .unwrap();
+    };
+    unlock().await;
+    let wrong = credentials("ada@example.org", "wrong");
     assert_eq!(
-        origin.post("/api/auth/login", &right).await.status(),
-        StatusCode::OK
+        origin.post("/api/auth/login", &wrong).await.status(),
+        StatusCode::UNAUTHORIZED
     );
+    assert!((locked_for().await - 60.0).abs() < f64::EPSILON);
+
+    // The right password opens it, and the count begins anew.
+    unlock().await;
+    for credentials in [&right, &wrong, &right] {
+        let status = origin.post("/api/auth/login", credentials).await.status();
+        assert_ne!(status, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+#[tokio::test]
+async fn guesses_at_once_count_like_guesses_in_a_row() {
+    let origin = TestOrigin::start().await;
+    origin.user("ada").await;
+    let wrong = credentials("ada@example.org", "wrong");
+    let mut guesses = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        guesses.spawn(
+            origin
+                .request(reqwest::Method::POST, "/api/auth/login")
+                .json(&wrong)
+                .send(),
+        );
+    }
+    let answers = guesses.join_all().await;
+    let tried = answers
+        .into_iter()
+        .filter(|answer| answer.as_ref().unwrap().status() == StatusCode::UNAUTHORIZED);
+    assert_eq!(tried.count(), 5);
+}
+
+#[tokio::test]
+async fn texts_that_are_no_address_are_nobodys() {
+    let origin = TestOrigin::start().await;
+    for email in ["", "a", "a\0b@example.org", &"a".repeat(3000)] {
+        let answer = origin
+            .post("/api/auth/login", &credentials(email, "correct horse b"))
+            .await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{email:?}");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+    }
+    let long = credentials("a@example.org", &"a".repeat(5000));
+    let answer = origin.post("/api/auth/login", &long).await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let list = origin.post("/api/auth/login", &json!([])).await;
+    assert_eq!(list.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_new_account_is_told_to_others_once() {
+    let origin = TestOrigin::start().await;
+    // The relay takes rows out of the outbox; a trigger sees them go in.
+    sqlx::raw_sql(
+        "create table public.seen (kind text, key text, payload jsonb);
+         create function public.see() returns trigger language plpgsql as $$
+         begin insert into public.seen values (new.kind, new.key, new.payload); return new; end $$;
+         create trigger see before insert on auth.outbox for each row execute function public.see();",
+    )
+    .execute(origin.database.db.write())
+    .await
+    .unwrap();
+    let user = origin.user("ada").await;
+    let twice = account("ada@example.org", "correct horse battery");
+    origin.post("/api/auth/register", &twice).await;
+    let seen: Vec<(String, String, Value)> =
+        sqlx::query_as("select kind, key, payload from public.seen")
+            .fetch_all(origin.database.db.write())
+            .await
+            .unwrap();
+    let id = user.id.to_string();
+    let expected = (
+        "user.registered".to_owned(),
+        id.clone(),
+        json!({ "user_id": id }),
+    );
+    assert_eq!(seen, [expected]);
 }
 
 #[tokio::test]

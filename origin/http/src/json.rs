@@ -67,20 +67,63 @@ pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if inner.is_data() {
+        if error.inner().is_data() {
+            let Misshapen { path, message } = error.into();
             let mut errors = FieldErrors::default();
-            errors.add(path, inner.to_string());
+            errors.add(path, message);
             errors.into_result().expect_err("one error was added")
         } else {
-            ApiError::bad_request(format!("The body is not JSON: {inner}."))
+            ApiError::bad_request(format!("The body is not JSON: {}.", error.inner()))
         }
     })?;
     deserializer
         .end()
         .map_err(|error| ApiError::bad_request(format!("The body is not JSON: {error}.")))?;
     Ok(value)
+}
+
+/// Turns a JSON value into a type.
+pub(crate) fn shape<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Misshapen> {
+    serde_path_to_error::deserialize(value).map_err(Misshapen::from)
+}
+
+/// A value is not of a type's shape.
+pub(crate) struct Misshapen {
+    /// Where, from the value on; empty when it is the value itself.
+    pub(crate) path: String,
+    pub(crate) message: String,
+}
+
+impl From<serde_path_to_error::Error<serde_json::Error>> for Misshapen {
+    fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let mut path = error.path().to_string();
+        if path == "." {
+            path.clear();
+        }
+        let inner = error.into_inner();
+        // A path says where better than a line.
+        let place = format!(" at line {} column {}", inner.line(), inner.column());
+        let message = inner.to_string();
+        let message = message.strip_suffix(&place).unwrap_or(&message);
+        // serde puts a missing field down to the object around it.
+        let missing = message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'));
+        if let Some(name) = missing {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+            return Self {
+                path,
+                message: "is missing".to_owned(),
+            };
+        }
+        Self {
+            path,
+            message: message.to_owned(),
+        }
+    }
 }
 
 fn is_json(content_type: Option<&http::HeaderValue>) -> bool {
@@ -140,7 +183,8 @@ mod tests {
             field(r#"{"price":{"amount":1,"x":2}}"#),
             (422, Some("price.x".into()))
         );
-        assert_eq!(field(r#"{"price":{}}"#), (422, Some("price".into())));
+        assert_eq!(field(r#"{"price":{}}"#), (422, Some("price.amount".into())));
+        assert_eq!(field("{}"), (422, Some("price".into())));
         assert_eq!(field(r#"{"price":"#), (400, None));
         assert_eq!(field(r#"{"price":{"amount":1}} x"#), (400, None));
     }

@@ -7,6 +7,7 @@ pub mod bearer;
 pub mod conditional;
 pub mod failure;
 pub mod fallback;
+pub mod fields;
 pub mod idempotency;
 pub mod json;
 pub mod params;
@@ -16,6 +17,7 @@ pub mod tags;
 
 pub use bearer::Bearer;
 pub use failure::Failure;
+pub use fields::Fields;
 pub use json::Json;
 pub use params::Params;
 pub use path_id::PathId;

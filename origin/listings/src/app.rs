@@ -1,18 +1,20 @@
 //! Use cases.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sqlx::PgTransaction;
 use uuid::Uuid;
 use zephyr_db::{Db, DbError};
+use zephyr_http::Fields;
 use zephyr_http::conditional::{self, IfMatch};
 use zephyr_http::idempotency::{Answer, Attempt};
 use zephyr_http::tags;
 use zephyr_origin_core::{ApiError, Identity, Money, Page, new_id};
 
 use crate::events;
-use crate::model::{self, Changes, NewListing, SearchQuery, Status};
+use crate::model::{AttributeChanges, Category, Changes, NewListing, SearchQuery, Status, is_slug};
 use crate::picture;
-use crate::store::{self, Listing};
+use crate::store::{self, Added, Listing};
 use crate::views::{CategoryView, ImageView, ListingView, SummaryView};
 
 /// What a token must allow for writes.
@@ -21,7 +23,7 @@ const SCOPE: &str = "listings:write";
 /// The service.
 #[derive(Clone, Debug)]
 pub struct Listings {
-    db: Db,
+    pub(crate) db: Db,
 }
 
 impl Listings {
@@ -43,18 +45,20 @@ impl Listings {
     pub(crate) async fn read(&self, id: Uuid) -> Result<ListingView, ApiError> {
         let listing = store::read(&self.db, id).await?;
         let listing = listing.filter(|listing| listing.status != Status::Withdrawn);
-        self.view(listing.ok_or_else(no_listing)?).await
+        view(listing.ok_or_else(no_listing)?)
     }
 
     /// Makes a listing, once per idempotency key.
     pub(crate) async fn create(
         &self,
         identity: &Identity,
-        new: NewListing,
+        mut fields: Fields,
         attempt: Option<Attempt>,
     ) -> Result<Answer, ApiError> {
         identity.require(SCOPE)?;
-        let new = new.checked()?;
+        let slug = fields.required("category");
+        let category = self.category(&mut fields, slug).await?;
+        let new = NewListing::read(fields, category)?;
         let mut tx = self.db.begin().await?;
         if let Some(attempt) = &attempt
             && let Some(answer) = attempt.begin(&mut tx).await?
@@ -62,11 +66,9 @@ impl Listings {
             return Ok(answer);
         }
         let id = new_id();
-        let listing = store::insert(&mut tx, id, identity.subject, &new)
-            .await
-            .map_err(category)?;
+        let listing = store::insert(&mut tx, id, identity.subject, &new).await?;
         publish(&mut tx, "created", &listing).await?;
-        let view = view(listing, Vec::new())?;
+        let view = view(listing)?;
         let mut headers = written(id, view.version);
         let location = HeaderValue::from_str(&format!("/api/listings/{id}"));
         headers.insert(
@@ -88,38 +90,33 @@ impl Listings {
         identity: &Identity,
         id: Uuid,
         if_match: &IfMatch,
-        changes: Changes,
+        mut fields: Fields,
     ) -> Result<ListingView, ApiError> {
-        let changes = changes.checked()?;
+        identity.require(SCOPE)?;
+        let slug = fields.optional("category");
+        let category = self.category(&mut fields, slug).await?;
+        let changes = Changes::read(fields, category.as_ref())?;
         let mut tx = self.db.begin().await?;
         let mut listing = self.lock_own(&mut tx, identity, id).await?;
         if_match.check(&conditional::etag(listing.version))?;
-        if let Some(title) = changes.title {
-            listing.title = title;
+        let suits = category.is_some() || changes.attributes.is_some();
+        apply(&mut listing, changes);
+        if suits {
+            // What is there already must suit a new category too.
+            let rules = match category {
+                Some(category) => category.rules,
+                None => store::rules(&mut *tx, &listing.category)
+                    .await?
+                    .unwrap_or_default(),
+            };
+            let mut wrong = Fields::default();
+            listing.attributes.0.check(&rules, &mut wrong);
+            wrong.finish()?;
         }
-        if let Some(description) = changes.description {
-            listing.description = description;
-        }
-        if let Some(category) = changes.category {
-            listing.category = category;
-        }
-        if let Some(price) = changes.price {
-            listing.price = price.amount;
-            listing.currency = price.currency.into();
-        }
-        if let Some(attributes) = changes.attributes {
-            listing.attributes.0.merge(attributes);
-            let mut errors = zephyr_origin_core::FieldErrors::default();
-            listing.attributes.0.check(false, &mut errors);
-            errors.into_result()?;
-        }
-        if let Some(status) = changes.status {
-            listing.status = status;
-        }
-        let listing = store::update(&mut tx, &listing).await.map_err(category)?;
+        let listing = store::update(&mut tx, &listing).await?;
         publish(&mut tx, "updated", &listing).await?;
         tx.commit().await.map_err(DbError::from)?;
-        self.view(listing).await
+        view(listing)
     }
 
     /// Deletes a listing that has not changed since.
@@ -138,27 +135,39 @@ impl Listings {
         Ok(())
     }
 
-    /// Adds a picture to a listing.
+    /// Adds a picture to a listing. Adding one that it shows already changes nothing.
     pub(crate) async fn add_picture(
         &self,
         identity: &Identity,
         id: Uuid,
-        bytes: &[u8],
-    ) -> Result<(ImageView, i64), ApiError> {
-        let picture = picture::inspect(bytes)?;
+        bytes: Bytes,
+    ) -> Result<(Added, ImageView, i64), ApiError> {
+        // Megabytes are hashed.
+        let inspected = tokio::task::spawn_blocking({
+            let bytes = bytes.clone();
+            move || picture::inspect(&bytes)
+        });
+        let picture = inspected.await.map_err(ApiError::internal)??;
         let mut tx = self.db.begin().await?;
         let listing = self.lock_own(&mut tx, identity, id).await?;
-        store::insert_picture(&mut tx, &picture, bytes).await?;
-        if !store::add_picture(&mut tx, id, &picture.id).await? {
-            return Err(ApiError::conflict(
-                "The listing has ten pictures, the most it can have.",
-            ));
-        }
-        let listing = store::update(&mut tx, &listing).await?;
-        publish(&mut tx, "updated", &listing).await?;
+        store::insert_picture(&mut tx, &picture, &bytes).await?;
+        let added = store::add_picture(&mut tx, id, &picture.id).await?;
+        let version = match added {
+            Added::Already => listing.version,
+            Added::Full => {
+                return Err(ApiError::conflict(
+                    "The listing has ten pictures, the most it can have.",
+                ));
+            }
+            Added::Last => {
+                let listing = store::update(&mut tx, &listing).await?;
+                publish(&mut tx, "updated", &listing).await?;
+                listing.version
+            }
+        };
         tx.commit().await.map_err(DbError::from)?;
         let view = ImageView::new(picture.id, picture.width, picture.height);
-        Ok((view, listing.version))
+        Ok((added, view, version))
     }
 
     /// Takes a picture off a listing.
@@ -170,7 +179,8 @@ impl Listings {
     ) -> Result<i64, ApiError> {
         let mut tx = self.db.begin().await?;
         let listing = self.lock_own(&mut tx, identity, id).await?;
-        if !store::remove_picture(&mut tx, id, picture).await? {
+        let shown = picture::is_id(picture) && store::remove_picture(&mut tx, id, picture).await?;
+        if !shown {
             return Err(ApiError::not_found(
                 "The listing does not show this picture.",
             ));
@@ -181,14 +191,14 @@ impl Listings {
         Ok(listing.version)
     }
 
-    /// A picture as it was uploaded.
-    pub(crate) async fn picture(&self, id: &str) -> Result<(String, Vec<u8>), ApiError> {
-        let found = if picture::is_id(id) {
-            store::picture_bytes(&self.db, id).await?
-        } else {
-            None
-        };
-        found.ok_or_else(|| ApiError::not_found("There is no such picture."))
+    /// A picture as it was uploaded: its media type and bytes.
+    pub(crate) async fn picture(&self, id: &str) -> Result<Option<(String, Vec<u8>)>, ApiError> {
+        Ok(store::picture_bytes(&self.db, id).await?)
+    }
+
+    /// Whether a picture is there.
+    pub(crate) async fn has_picture(&self, id: &str) -> Result<bool, ApiError> {
+        Ok(store::has_picture(&self.db, id).await?)
     }
 
     async fn lock_own(
@@ -205,9 +215,47 @@ impl Listings {
         Ok(listing)
     }
 
-    async fn view(&self, listing: Listing) -> Result<ListingView, ApiError> {
-        let images = store::listing_pictures(&self.db, listing.id).await?;
-        view(listing, images)
+    /// The category of that slug; that there is none is noted beside what else is wrong.
+    async fn category(
+        &self,
+        fields: &mut Fields,
+        slug: Option<String>,
+    ) -> Result<Option<Category>, ApiError> {
+        let Some(slug) = slug else {
+            return Ok(None);
+        };
+        let rules = if is_slug(&slug) {
+            store::rules(self.db.read(), &slug).await?
+        } else {
+            None
+        };
+        let there = "is not the slug of a category; see /api/listings/categories";
+        fields.check(rules.is_some(), "category", there);
+        Ok(rules.map(|rules| Category { slug, rules }))
+    }
+}
+
+fn apply(listing: &mut Listing, changes: Changes) {
+    if let Some(title) = changes.title {
+        listing.title = title;
+    }
+    if let Some(description) = changes.description {
+        listing.description = description;
+    }
+    if let Some(category) = changes.category {
+        listing.category = category;
+    }
+    if let Some(price) = changes.price {
+        listing.price = price.amount;
+        listing.currency = price.currency.into();
+    }
+    match changes.attributes {
+        Some(AttributeChanges::Clear) => listing.attributes.0 = Default::default(),
+        Some(AttributeChanges::Merge(changes)) => listing.attributes.0.merge(changes),
+        None => {}
+    }
+    if let Some(status) = changes.status {
+        listing.status = status;
     }
 }
 
@@ -227,21 +275,13 @@ fn no_listing() -> ApiError {
     ApiError::not_found("There is no such listing.")
 }
 
-/// A category that is not there is the client's mistake.
-fn category(error: DbError) -> ApiError {
-    match error.foreign_key_violation() {
-        Some("listings_category_fkey") => model::unknown_category(),
-        _ => error.into(),
-    }
-}
-
 async fn publish(tx: &mut PgTransaction<'_>, what: &str, listing: &Listing) -> Result<(), DbError> {
     events::OUTBOX
         .publish(tx, &events::listing(what, listing.id, listing.seller_id))
         .await
 }
 
-fn view(listing: Listing, images: Vec<ImageView>) -> Result<ListingView, ApiError> {
+fn view(listing: Listing) -> Result<ListingView, ApiError> {
     let currency = listing.currency.parse().map_err(ApiError::internal)?;
     Ok(ListingView {
         id: listing.id,
@@ -255,7 +295,7 @@ fn view(listing: Listing, images: Vec<ImageView>) -> Result<ListingView, ApiErro
         },
         attributes: listing.attributes.0,
         status: listing.status,
-        images,
+        images: listing.images.0.into_iter().map(ImageView::from).collect(),
         created_at: listing.created_at,
         updated_at: listing.updated_at,
         version: listing.version,

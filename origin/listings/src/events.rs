@@ -21,6 +21,18 @@ pub(crate) fn stale_keys(id: Uuid) -> [String; 2] {
     [SEARCH_KEY.to_owned(), listing_key(id)]
 }
 
+/// The surrogate key of a picture, in all the sizes that edges make of it.
+pub(crate) fn picture_key(id: &str) -> String {
+    format!("image-{id}")
+}
+
+/// Pictures were deleted, because no listing shows them.
+pub(crate) fn pictures_deleted(ids: &[String]) -> Event {
+    let keys: Vec<String> = ids.iter().map(|id| picture_key(id)).collect();
+    let payload = json!({ "images": ids, "surrogate_keys": keys });
+    Event::new("listing.images_deleted", "images", payload)
+}
+
 /// Something happened to a listing: `created`, `updated` or `deleted`.
 pub(crate) fn listing(what: &str, id: Uuid, seller: Uuid) -> Event {
     let payload = json!({

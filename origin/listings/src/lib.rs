@@ -10,7 +10,8 @@
 //! * `GET /media/{image}` -- a picture as it was uploaded; the edge resizes.
 //!
 //! Events out: `listing.created`, `listing.updated`, `listing.deleted`, each
-//! `{listing_id, seller_id, surrogate_keys}`. Events in: none.
+//! `{listing_id, seller_id, surrogate_keys}`, and `listing.images_deleted` `{images, surrogate_keys}`,
+//! when pictures are deleted that no listing has shown for a day. Events in: none.
 //! Tables (schema `listings`): `listings`, `categories`, `images`, `listing_images`, `outbox`.
 //!
 //! Answers to searches are tagged `listing-search`, one listing `listing-<id>`, a picture
@@ -19,6 +20,7 @@
 
 mod app;
 pub mod events;
+pub mod jobs;
 mod model;
 mod picture;
 mod routes;

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use zephyr_http::conditional::{self, IfMatch};
 use zephyr_http::idempotency::{Answer, Attempt, IdempotencyKey};
 use zephyr_http::json::{self, JsonBytes};
-use zephyr_http::{Bearer, Failure, Json, Params, PathId, tags};
+use zephyr_http::{Bearer, Failure, Fields, Json, Params, PathId, tags};
 use zephyr_origin_core::error::Problem;
 use zephyr_origin_core::{ApiError, Page};
 
@@ -18,6 +18,7 @@ use crate::app::{Listings, written};
 use crate::events;
 use crate::model::{Changes, NewListing, SearchQuery};
 use crate::picture;
+use crate::store::Added;
 use crate::views::{CategoryView, ImageView, ListingView, SummaryView};
 
 /// A listing with the longest description, as escaped as JSON can be, is shorter.
@@ -99,12 +100,14 @@ fn public_json<T: serde::Serialize>(
         ("max_price" = Option<i64>, Query, description = "Minor units; needs currency"),
         ("sort" = Option<String>, Query, description = "relevance (with q), newest, price_asc, price_desc"),
         ("limit" = Option<u16>, Query, description = "1 to 100, 20 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; the other parameters as they were"),
+        ("attr.<name>" = Option<String>, Query, description = "Only with this attribute; at most 8 of them", example = "attr.brand=Fjell"),
     ),
     responses(
         (status = 200, description = "A page", body = Page<SummaryView>),
         (status = 304, description = "As `If-None-Match` says"),
         (status = 400, description = "Parameters are wrong or unknown", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn search(
@@ -125,8 +128,11 @@ async fn search(
     responses(
         (status = 201, description = "It is published", body = ListingView),
         (status = 401, description = "No valid access token", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "Not a JSON object, or a bad Idempotency-Key", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token lacks listings:write", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields are wrong, or the key was used for another request", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Longer than 256 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields are wrong, each is named; or the key was used for another request", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn create(
@@ -135,9 +141,9 @@ async fn create(
     IdempotencyKey(key): IdempotencyKey,
     JsonBytes(body): JsonBytes,
 ) -> Result<Answer, Failure> {
-    let new: NewListing = json::parse(&body)?;
+    let fields = Fields::parse(&body)?;
     let attempt = key.map(|key| Attempt::new(identity.subject, key, "POST /api/listings", &body));
-    Ok(listings.create(&identity, new, attempt).await?)
+    Ok(listings.create(&identity, fields, attempt).await?)
 }
 
 /// The category tree
@@ -166,6 +172,7 @@ async fn categories(
     responses(
         (status = 200, description = "The listing", body = ListingView),
         (status = 304, description = "As `If-None-Match` says"),
+        (status = 400, description = "With a parameter", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is none, or it was withdrawn", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -190,10 +197,13 @@ async fn read(
            ("if-match" = String, Header, description = "The ETag that you read")),
     responses(
         (status = 200, description = "The listing as it is now", body = ListingView),
+        (status = 400, description = "Not a JSON object", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid access token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Fields are wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields are wrong, each is named; or the attributes do not suit the category", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "Without If-Match", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -202,9 +212,9 @@ async fn change(
     Bearer(identity): Bearer,
     PathId(id): PathId,
     if_match: IfMatch,
-    Json(changes): Json<Changes>,
+    fields: Fields,
 ) -> Result<impl IntoResponse, Failure> {
-    let view = listings.change(&identity, id, &if_match, changes).await?;
+    let view = listings.change(&identity, id, &if_match, fields).await?;
     Ok((written(id, view.version), Json(view)))
 }
 
@@ -215,6 +225,7 @@ async fn change(
            ("if-match" = String, Header, description = "The ETag that you read")),
     responses(
         (status = 204, description = "It is gone"),
+        (status = 401, description = "No valid access token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "It is somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
@@ -242,8 +253,12 @@ async fn delete(
     request_body(content = Vec<u8>, content_type = "image/*"),
     params(("id" = uuid::Uuid, Path, description = "The listing's id")),
     responses(
+        (status = 200, description = "The listing shows it already", body = ImageView),
         (status = 201, description = "It is the listing's last picture", body = ImageView),
+        (status = 400, description = "The picture is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid access token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The listing is somebody else's", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such listing", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "There are ten", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Another kind of file", body = Problem, content_type = "application/problem+json"),
@@ -256,8 +271,12 @@ async fn add_picture(
     request: Request,
 ) -> Result<impl IntoResponse, Failure> {
     let body = json::body(request, &()).await?;
-    let (view, version) = listings.add_picture(&identity, id, &body).await?;
-    Ok((StatusCode::CREATED, written(id, version), Json(view)))
+    let (added, view, version) = listings.add_picture(&identity, id, body).await?;
+    let status = match added {
+        Added::Already => StatusCode::OK,
+        _ => StatusCode::CREATED,
+    };
+    Ok((status, written(id, version), Json(view)))
 }
 
 /// Take a picture off a listing
@@ -266,7 +285,9 @@ async fn add_picture(
     params(("id" = uuid::Uuid, Path, description = "The listing's id"),
            ("image" = String, Path, description = "The picture's id")),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "It is gone; the others move up"),
+        (status = 401, description = "No valid access token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The listing is somebody else's", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The listing does not show it", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -290,6 +311,7 @@ async fn remove_picture(
     params(("image" = String, Path, description = "The picture's id")),
     responses(
         (status = 200, description = "The picture", content_type = "image/*"),
+        (status = 304, description = "As `If-None-Match` says"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -298,15 +320,29 @@ async fn media(
     Path(image): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let (media_type, bytes) = listings.picture(&image).await?;
+    if !picture::is_id(&image) {
+        return Err(no_picture().into());
+    }
+    // A picture never changes under its id, so its bytes need not be read to say so.
+    let etag = conditional::etag(&image);
+    let known = conditional::not_modified(&headers, &etag) && listings.has_picture(&image).await?;
+    let (media_type, bytes) = if known {
+        Default::default()
+    } else {
+        let picture = listings.picture(&image).await?;
+        picture.ok_or_else(no_picture)?
+    };
     let content_type = HeaderValue::from_str(&media_type).map_err(ApiError::internal)?;
     let caching = "public, max-age=31536000, immutable";
-    let key = format!("image-{image}");
-    let etag = conditional::etag(&image);
+    let key = events::picture_key(&image);
     let mut answer = public(&headers, etag, &[key], caching, content_type, bytes.into());
     answer.headers_mut().insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     Ok(answer)
+}
+
+fn no_picture() -> ApiError {
+    ApiError::not_found("There is no such picture.")
 }

@@ -12,6 +12,7 @@ use zephyr_db::{Db, DbError};
 use crate::picture::{self, Picture};
 use crate::store;
 use random::Random;
+use words::Kind;
 
 /// Listings written per statement.
 const BATCH: usize = 1000;
@@ -77,6 +78,12 @@ struct Rows {
 ///
 /// The database is away.
 pub async fn seed(db: &Db, options: SeedOptions) -> Result<SeedReport, SeedError> {
+    if is_there(db, options.listings).await? {
+        return Ok(SeedReport {
+            listings: 0,
+            pictures: pictures::COUNT,
+        });
+    }
     let made = tokio::task::spawn_blocking(pictures::make_all)
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
@@ -102,18 +109,46 @@ pub async fn seed(db: &Db, options: SeedOptions) -> Result<SeedReport, SeedError
         }
         listings += write(db, &rows).await?;
     }
+    // The first searches must not be planned for empty tables.
+    for table in [
+        "analyze listings.listings",
+        "analyze listings.listing_images",
+    ] {
+        sqlx::query(table).execute(db.write()).await?;
+    }
     Ok(SeedReport {
         listings,
         pictures: pictures.len(),
     })
 }
 
-/// One listing. Its own generator makes it the same whatever comes before it.
-fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
+/// Whether all these listings are there, so that nothing need be made.
+async fn is_there(db: &Db, listings: usize) -> Result<bool, DbError> {
+    let ids: Vec<Uuid> = (0..listings).map(|index| begin(index).2).collect();
+    let there: i64 =
+        sqlx::query_scalar("select count(*) from listings.listings where id = any($1)")
+            .bind(&ids)
+            .fetch_one(db.write())
+            .await?;
+    Ok(usize::try_from(there).is_ok_and(|there| there == listings))
+}
+
+/// A listing's generator, which makes it the same whatever comes before it, what kind of thing it is,
+/// and its id.
+fn begin(index: usize) -> (Random, &'static Kind, Uuid) {
     let mut random = Random::new(0x1157_0000 + index as u64);
     let kind = random.pick(&words::KINDS);
-    let published = EPOCH + 2400 * index as i64;
-    let id = random.uuid(published);
+    let id = random.uuid(published(index));
+    (random, kind, id)
+}
+
+/// When a listing was published, in seconds since the Unix epoch: every forty minutes one.
+fn published(index: usize) -> i64 {
+    EPOCH + 2400 * index as i64
+}
+
+fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
+    let (mut random, kind, id) = begin(index);
     let (adjective, brand, color) = (
         random.pick(&words::ADJECTIVES),
         random.pick(&words::BRANDS),
@@ -133,7 +168,7 @@ fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
     ));
     rows.categories.push(kind.category);
     // Prices people write: most end in 0, some in 99.
-    let units = kind.price.0 + random.below(kind.price.1 - kind.price.0) as i64 as u64;
+    let units = kind.price.0 + random.below(kind.price.1 - kind.price.0);
     let price = if random.below(4) == 0 {
         units * 100 - 1
     } else {
@@ -145,7 +180,7 @@ fn row(rows: &mut Rows, index: usize, sellers: &[Uuid], pictures: &[Picture]) {
         "brand": brand, "color": color, "condition": condition, "year": year,
         "shipping": random.below(3) > 0,
     }));
-    rows.times.push(time(published));
+    rows.times.push(time(published(index)));
     let first = random.below(pictures.len() as u64) as usize;
     for position in 0..1 + random.below(3) as usize {
         rows.picture_listings.push(id);

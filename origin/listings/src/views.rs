@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use zephyr_origin_core::Money;
 
-use crate::model::{Attributes, Status};
+use crate::model::{Attributes, Rule, Rules, Status};
+use crate::store::StoredImage;
 
 /// A listing.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -68,6 +69,12 @@ impl ImageView {
     }
 }
 
+impl From<StoredImage> for ImageView {
+    fn from(image: StoredImage) -> Self {
+        Self::new(image.id, image.width, image.height)
+    }
+}
+
 /// A category.
 #[derive(Clone, Debug, Serialize, ToSchema, sqlx::FromRow)]
 pub(crate) struct CategoryView {
@@ -76,4 +83,8 @@ pub(crate) struct CategoryView {
     pub(crate) name: String,
     /// The category above it; none at the top.
     pub(crate) parent: Option<String>,
+    /// What its listings' attributes must be: `text`, `integer`, `number`, `boolean`, or one of some
+    /// texts. Others are free.
+    #[schema(value_type = std::collections::BTreeMap<String, Rule>, example = json!({"gears": "integer", "condition": ["new", "good"]}))]
+    pub(crate) attributes: sqlx::types::Json<Rules>,
 }

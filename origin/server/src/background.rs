@@ -9,6 +9,7 @@ use zephyr_control::{Control, PurgeOnEvent};
 use zephyr_db::Db;
 use zephyr_db::outbox::Outbox;
 use zephyr_db::relay::Relay;
+use zephyr_listings::Listings;
 
 /// All outboxes of the origin.
 pub(crate) const OUTBOXES: [Outbox; 2] =
@@ -20,6 +21,7 @@ const SWEEP: Duration = Duration::from_secs(600);
 pub(crate) fn start(
     db: &Db,
     auth: &Auth,
+    listings: &Listings,
     control: &Control,
     stop: &CancellationToken,
 ) -> JoinSet<()> {
@@ -36,6 +38,7 @@ pub(crate) fn start(
     tasks.spawn(sweep(
         db.clone(),
         auth.clone(),
+        listings.clone(),
         control.clone(),
         stop.clone(),
     ));
@@ -52,17 +55,18 @@ async fn publish_keys(jwks: String, control: Control, stop: CancellationToken) {
     }
 }
 
-async fn sweep(db: Db, auth: Auth, control: Control, stop: CancellationToken) {
+async fn sweep(db: Db, auth: Auth, listings: Listings, control: Control, stop: CancellationToken) {
     while !pause(SWEEP, &stop).await {
         let swept = async {
             let sessions = zephyr_auth::jobs::sweep(&auth).await?;
+            let pictures = zephyr_listings::jobs::sweep(&listings).await?;
             let keys = zephyr_http::idempotency::sweep(&db).await?;
             let changes = zephyr_control::jobs::trim(&control).await?;
-            Ok::<_, zephyr_db::DbError>((sessions, keys, changes))
+            Ok::<_, zephyr_db::DbError>((sessions, pictures, keys, changes))
         };
         match swept.await {
-            Ok((sessions, keys, changes)) => {
-                tracing::debug!(sessions, keys, changes, "Swept old rows");
+            Ok((sessions, pictures, keys, changes)) => {
+                tracing::debug!(sessions, pictures, keys, changes, "Swept old rows");
             }
             Err(error) => tracing::warn!(%error, "Old rows could not be swept: {error}"),
         }

@@ -69,14 +69,15 @@ impl Server {
             },
             stop.clone(),
         );
-        let router = router(&config, &db, &auth, &control);
+        let listings = Listings::new(db.clone());
+        let router = router(&config, &db, &auth, &listings, &control);
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
         let addr = listener
             .local_addr()
             .context("reading the listening address")?;
-        let background = background::start(&db, &auth, &control, &stop);
+        let background = background::start(&db, &auth, &listings, &control, &stop);
         let stopped = stop.clone().cancelled_owned();
         let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
         let serving = tokio::spawn(async move { serving.await });
@@ -118,8 +119,7 @@ impl Server {
     }
 }
 
-fn router(config: &Config, db: &Db, auth: &Auth, control: &Control) -> Router {
-    let listings = Listings::new(db.clone());
+fn router(config: &Config, db: &Db, auth: &Auth, listings: &Listings, control: &Control) -> Router {
     let (api, description) = OpenApiRouter::with_openapi(Api::openapi())
         .merge(auth.router())
         .merge(listings.router())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::cpu;
 use super::placement::Placement;
 use super::statistics::median;
 use crate::process;
@@ -21,15 +22,24 @@ pub(crate) struct Load<'a> {
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Measured {
+    /// Answers in all.
+    pub(crate) requests: f64,
     pub(crate) requests_per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+    /// Processor time of the server for one request. Other work on the machine hardly shows in it.
+    pub(crate) cpu_us: f64,
 }
 
 impl Load<'_> {
     /// Puts load on one address. Any answer that is not a success is an error: a server that
     /// refuses is fast.
-    pub(crate) fn run(&self, url: &str, header: Option<&str>) -> anyhow::Result<Measured> {
+    pub(crate) fn run(
+        &self,
+        url: &str,
+        header: Option<&str>,
+        server: u32,
+    ) -> anyhow::Result<Measured> {
         let mut command = self.placement.load(self.wrk);
         command.args(["--threads", "1", "--latency", "--timeout", "10s"]);
         command.args(["--connections", &self.connections.to_string()]);
@@ -38,8 +48,12 @@ impl Load<'_> {
             command.args(["--header", header]);
         }
         let limit = self.duration + Duration::from_secs(60);
+        let before = cpu::spent(server)?;
         let text = process::run_bounded(command.arg(url), limit)?;
-        parse(&text).with_context(|| format!("wrk printed:\n{text}"))
+        let spent = cpu::spent(server)?.saturating_sub(before);
+        let mut measured = parse(&text).with_context(|| format!("wrk printed:\n{text}"))?;
+        measured.cpu_us = spent.as_secs_f64() * 1e6 / measured.requests;
+        Ok(measured)
     }
 }
 
@@ -48,6 +62,8 @@ impl Measured {
     pub(crate) fn median(runs: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(&runs.iter().map(figure).collect::<Vec<_>>());
         Self {
+            requests: of(|run| run.requests),
+            cpu_us: of(|run| run.cpu_us),
             requests_per_second: of(|run| run.requests_per_second),
             p50_us: of(|run| run.p50_us),
             p99_us: of(|run| run.p99_us),
@@ -69,7 +85,15 @@ fn parse(text: &str) -> anyhow::Result<Measured> {
     }
     let requests_per_second: f64 = after("Requests/sec:")?.parse()?;
     anyhow::ensure!(requests_per_second > 0.0, "no request was answered");
+    let requests = text
+        .lines()
+        .find_map(|line| line.trim_start().split_once(" requests in "))
+        .context("no line `... requests in ...`")?
+        .0
+        .parse()?;
     Ok(Measured {
+        requests,
+        cpu_us: 0.0,
         requests_per_second,
         p50_us: microseconds(after("50%")?)?,
         p99_us: microseconds(after("99%")?)?,
@@ -111,6 +135,8 @@ Transfer/sec:     87.13MB
     #[test]
     fn what_wrk_prints_is_read() {
         let expected = Measured {
+            requests: 138_437.0,
+            cpu_us: 0.0,
             requests_per_second: 69213.42,
             p50_us: 448.0,
             p99_us: 1250.0,
@@ -146,6 +172,8 @@ Transfer/sec:     87.13MB
     #[test]
     fn medians_are_taken_figure_by_figure() {
         let run = |a, b, c| Measured {
+            requests: a,
+            cpu_us: b,
             requests_per_second: a,
             p50_us: b,
             p99_us: c,

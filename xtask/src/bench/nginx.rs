@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::placement::Placement;
+use super::rows::Address;
 use super::server::{Server, free_port, listens, subfolder};
 use super::tools::Tools;
 
@@ -100,8 +101,8 @@ impl Yardstick {
         )?))
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.0.port()
+    pub(crate) fn address(&self) -> Address {
+        self.0.address()
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::placement::Placement;
 use super::probe;
-use super::rows::StageKind;
+use super::rows::{Address, StageKind};
 use super::server::{Server, free_port, subfolder};
 use super::token::{JWKS, TOKEN};
 
@@ -27,9 +27,10 @@ impl Setup {
     pub(crate) fn all_rows(components: &Path, upstream: u16) -> Self {
         let mut text = head(upstream);
         for name in ["auth", "ratelimit", "cache", "noop"] {
-            text += &component(name, "filter", "");
+            text += &component(name, "filter", "deadline = \"1s\"\n");
         }
-        text += &component("hello", "service", "");
+        // Not the default 50 ms: what else runs on the machine must not end a measurement.
+        text += &component("hello", "service", "deadline = \"1s\"\n");
         text += &route("plain", "upstream = \"stub\"\ncache = true");
         text += &route("filtered", "upstream = \"stub\"\ncache = true");
         text += &filters();
@@ -58,7 +59,7 @@ impl Setup {
     pub(crate) fn four_components(components: &Path, upstream: u16) -> Self {
         let mut text = head(upstream);
         for name in ["auth", "ratelimit", "cache"] {
-            text += &component(name, "filter", "");
+            text += &component(name, "filter", "deadline = \"1s\"\n");
         }
         let image =
             "deadline = \"5s\"\nmemory = \"128MiB\"\nmax_instances = 8\nupstreams = [\"origin\"]\n";
@@ -165,8 +166,8 @@ impl Node {
         )?))
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.0.port()
+    pub(crate) fn address(&self) -> Address {
+        self.0.address()
     }
 
     /// Runs every component, so that what they take is taken. The upstream has no images, so the
@@ -174,13 +175,13 @@ impl Node {
     pub(crate) fn exercise_components(&self) -> anyhow::Result<()> {
         let token = format!("Authorization: Bearer {TOKEN}");
         for _ in 0..EXERCISE {
-            let filtered = probe::get(self.port(), "/filtered", Some(&token))?;
+            let filtered = probe::get(self.0.port(), "/filtered", Some(&token))?;
             anyhow::ensure!(
                 filtered.status == 200,
                 "/filtered answered {}",
                 filtered.status
             );
-            let image = probe::get(self.port(), "/media/bench?w=10", None)?;
+            let image = probe::get(self.0.port(), "/media/bench?w=10", None)?;
             anyhow::ensure!(
                 image.status == 502,
                 "/media/bench answered {}",

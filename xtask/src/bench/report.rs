@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) requests_per_second: Option<f64>,
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
+    /// Processor time of the server for one request.
+    pub(crate) cpu_us: Option<f64>,
     /// The row that this one is measured against.
     pub(crate) yardstick: Option<String>,
     /// This row's requests per second by the yardstick's.
@@ -55,6 +57,7 @@ impl Row {
             requests_per_second: Some(measured.requests_per_second),
             p50_us: Some(measured.p50_us),
             p99_us: Some(measured.p99_us),
+            cpu_us: Some(measured.cpu_us),
             yardstick: yardstick.map(|(name, _)| name),
             ratio,
             value: None,
@@ -88,6 +91,7 @@ impl Row {
             requests_per_second: None,
             p50_us: None,
             p99_us: None,
+            cpu_us: None,
             yardstick: None,
             ratio: None,
             value: Some(value),
@@ -97,7 +101,7 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; 7] {
         let number = |value: Option<f64>, decimals: usize| {
             value
                 .map(|value| format!("{value:.decimals$}"))
@@ -120,6 +124,7 @@ impl Row {
             number(self.requests_per_second, 0),
             number(self.p50_us, 0),
             number(self.p99_us, 0),
+            number(self.cpu_us, 1),
             figure,
             aim,
         ]
@@ -137,8 +142,17 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let titles = ["", "requests/s", "p50 µs", "p99 µs", "figure", "aim"].map(str::to_owned);
-        let lines: Vec<[String; 6]> = std::iter::once(titles)
+        let titles = [
+            "",
+            "requests/s",
+            "p50 µs",
+            "p99 µs",
+            "cpu µs",
+            "figure",
+            "aim",
+        ]
+        .map(str::to_owned);
+        let lines: Vec<[String; 7]> = std::iter::once(titles)
             .chain(self.rows.iter().map(Row::cells))
             .collect();
         let width = |column: usize| {
@@ -148,13 +162,13 @@ impl Report {
                 .max()
                 .unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..6).map(width).collect();
+        let widths: Vec<usize> = (0..7).map(width).collect();
         let mut table = String::new();
         for cells in &lines {
             let mut line = String::new();
             for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
                 let gap = " ".repeat(width - cell.chars().count());
-                let padded = if (1..=4).contains(&column) {
+                let padded = if (1..=5).contains(&column) {
                     format!("{gap}{cell}")
                 } else {
                     format!("{cell}{gap}")
@@ -202,6 +216,8 @@ mod tests {
 
     fn report() -> Report {
         let measured = |rate| Measured {
+            requests: 1000.0,
+            cpu_us: 12.5,
             requests_per_second: rate,
             p50_us: 400.4,
             p99_us: 900.0,
@@ -229,10 +245,10 @@ mod tests {
     #[test]
     fn the_table_says_what_is_met() {
         let expected = "\
-       requests/s  p50 µs  p99 µs    figure  aim
-nginx         100     400     900
-node           75     400     900    0.75 x  >= 0.8 x MISSED
-stage                                5.2 µs  <= 8 µs met
+       requests/s  p50 µs  p99 µs  cpu µs    figure  aim
+nginx         100     400     900    12.5
+node           75     400     900    12.5    0.75 x  >= 0.8 x MISSED
+stage                                        5.2 µs  <= 8 µs met
 resident memory, four components";
         let table = report().table();
         let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");

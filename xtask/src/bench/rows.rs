@@ -25,10 +25,19 @@ pub(crate) const ADDED_STAGES: [(StageKind, &str, Option<f64>); 2] = [
     ),
 ];
 
+/// Where a server is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address {
+    pub(crate) pid: u32,
+    pub(crate) port: u16,
+}
+
 /// One thing to put load on.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
+    /// The server's process.
+    pub(crate) pid: u32,
     port: u16,
     path: String,
     /// A field line to send.
@@ -62,10 +71,11 @@ const NODE_HIT: Expected = Expected::Hit {
 };
 
 impl Case {
-    fn new(name: &str, port: u16, path: &str, expected: Expected) -> Self {
+    fn new(name: &str, server: Address, path: &str, expected: Expected) -> Self {
         Self {
             name: name.to_owned(),
-            port,
+            pid: server.pid,
+            port: server.port,
             path: path.to_owned(),
             header: None,
             yardstick: None,
@@ -114,7 +124,7 @@ impl Case {
 }
 
 /// All cases, each right behind its yardstick.
-pub(crate) fn cases(nginx: u16, node: u16) -> Vec<Case> {
+pub(crate) fn cases(nginx: Address, node: Address) -> Vec<Case> {
     let nginx_hit = Expected::Hit {
         field: "x-cache",
         value: "HIT",

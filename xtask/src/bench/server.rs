@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::rows::Address;
+
 /// How long a server may take until it accepts connections. The node compiles its components then.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
@@ -57,6 +59,13 @@ impl Server {
             );
             // Nothing tells from outside when a server is ready; asking again does.
             std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        Address {
+            pid: self.pid(),
+            port: self.port,
         }
     }
 

@@ -123,13 +123,13 @@ pub(super) fn to_not_modified(parts: &mut Parts) {
 
 /// Adds this cache's member: it stands nearest to the client, so last (RFC 9211, section 2).
 pub(super) fn tell(headers: &mut HeaderMap, status: &Status<'_>) {
-    let before = joined_status(headers);
+    let before = joined(headers, &CACHE_STATUS);
     headers.insert(CACHE_STATUS, status_value(before.as_ref(), status));
 }
 
-/// What caches before this one told, on one line.
-pub(super) fn joined_status(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(CACHE_STATUS).iter();
+/// The lines of a field as one, in bytes of their own.
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
     let first = lines.next()?;
     let mut text = first.as_bytes().to_vec();
     for line in lines {

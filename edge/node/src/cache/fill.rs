@@ -18,11 +18,15 @@ use super::Cache;
 use super::keep::Keep;
 use super::pipe::{self, Writer};
 use crate::body::Body;
+use crate::error::BoxError;
 
 /// What is read on the spot before a task is made for the rest.
 const AT_ONCE: usize = 256 * 1024;
-/// How long a body is still read for the store when its client has left.
-const WITHOUT_CLIENT: Duration = Duration::from_secs(60);
+/// How often the tasks of connections get a turn before that.
+const YIELDS: u32 = 2;
+/// How long a body is still read for the store when its client has left, and how long it may be
+/// silent.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// All bodies on their way take at most this share of the cache's bytes.
 const FILLING_SHARE: u64 = 4;
 
@@ -79,18 +83,22 @@ impl Drop for Gathered {
 }
 
 /// Collects a body and stores it with `keep`; gives the client's body.
-pub(super) fn collect(mut body: Body, keep: Keep) -> Body {
+pub(super) async fn collect(mut body: Body, keep: Keep) -> Body {
     let expected = body.size_hint();
     let mut gathered = Gathered::new(Arc::clone(&keep.cache));
     let mut frames = Vec::new();
     let mut fits = true;
-    while fits && gathered.length < AT_ONCE {
+    let mut yields = 0;
+    while fits && gathered.weight < AT_ONCE {
         match body.frame().now_or_never() {
             Some(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     fits = gathered.push(data);
                 }
                 frames.push(frame);
+                if fits && body.is_end_stream() {
+                    return collected(keep, gathered, frames);
+                }
             }
             Some(None) => return collected(keep, gathered, frames),
             Some(Some(Err(error))) => {
@@ -99,6 +107,11 @@ pub(super) fn collect(mut body: Body, keep: Keep) -> Body {
                 frames.into_iter().for_each(|frame| writer.send(frame));
                 writer.end(Err(error));
                 return Body::stream(reader);
+            }
+            // What has come with the head is handed over by the connection's own task.
+            None if yields < YIELDS => {
+                yields += 1;
+                tokio::task::yield_now().await;
             }
             None => break,
         }
@@ -137,21 +150,28 @@ fn collected(keep: Keep, gathered: Gathered, frames: Vec<Frame<Bytes>>) -> Body 
 /// Reads the rest.
 async fn pump(mut body: Body, mut keep: Option<(Keep, Gathered)>, writer: Writer) {
     let mut left_at = None;
-    while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => {
+    loop {
+        let frame = match next(&mut body, keep.is_some()).await {
+            Next::Frame(frame) => frame,
+            Next::End => break,
+            Next::Broken(error) => {
                 // First those who wait, so that one of them fetches again.
                 drop(keep);
                 writer.end(Err(error));
                 return;
             }
+            Next::Stalled => {
+                give_up(keep.take());
+                if writer.reader_is_gone() {
+                    return;
+                }
+                continue;
+            }
         };
         if let (Some((_, gathered)), Some(data)) = (&mut keep, frame.data_ref())
             && !gathered.push(data)
-            && let Some((keep, _)) = keep.take()
         {
-            keep.give_up();
+            give_up(keep.take());
         }
         if body.is_end_stream() {
             store(keep.take());
@@ -163,13 +183,45 @@ async fn pump(mut body: Body, mut keep: Option<(Keep, Gathered)>, writer: Writer
             }
         } else if writer.reader_is_gone() {
             let left_at = *left_at.get_or_insert_with(Instant::now);
-            if left_at.elapsed() > WITHOUT_CLIENT {
+            if left_at.elapsed() > PATIENCE {
                 return;
             }
         }
     }
     store(keep);
     writer.end(Ok(()));
+}
+
+/// What a body does next.
+enum Next {
+    Frame(Frame<Bytes>),
+    End,
+    Broken(BoxError),
+    Stalled,
+}
+
+/// Upstreams have a limit of their own for how long they may be silent; this one is for bodies that
+/// have none, while others wait for them.
+async fn next(body: &mut Body, awaited: bool) -> Next {
+    let frame = if awaited {
+        match tokio::time::timeout(PATIENCE, body.frame()).await {
+            Ok(frame) => frame,
+            Err(_) => return Next::Stalled,
+        }
+    } else {
+        body.frame().await
+    };
+    match frame {
+        Some(Ok(frame)) => Next::Frame(frame),
+        Some(Err(error)) => Next::Broken(error),
+        None => Next::End,
+    }
+}
+
+fn give_up(keep: Option<(Keep, Gathered)>) {
+    if let Some((keep, _)) = keep {
+        keep.give_up();
+    }
 }
 
 /// Stores what is whole. This comes before the client sees the end: what it asks for next is a hit.

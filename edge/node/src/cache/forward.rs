@@ -75,7 +75,7 @@ impl Cache {
             }
             let (parts, body) = result?.into_parts();
             if parts.status != StatusCode::NOT_MODIFIED {
-                return Ok(self.take(x, errand, parts, body, trip));
+                return Ok(self.take(x, errand, parts, body, trip).await);
             }
             match errand.validate.take() {
                 Some(stored) if asked_about => {
@@ -176,7 +176,7 @@ impl Cache {
     }
 
     /// A new answer goes to the client, and into the store if it may.
-    fn take(
+    async fn take(
         self: &Arc<Self>,
         x: &Exchange,
         errand: Errand<'_>,
@@ -212,12 +212,12 @@ impl Cache {
                     names: self.names(x, &parts.headers, trip.began),
                     pilot: errand.pilot,
                 };
-                fill::collect(body, keep)
+                fill::collect(body, keep).await
             }
             (assessed, _) => {
                 let why = assessed.err().unwrap_or(NotStorable("vary"));
                 status.detail = Some(x.cache.bypass.as_deref().unwrap_or(why.0));
-                self.refuse(errand, request, parts.status);
+                self.refuse(errand, request, parts.status, why);
                 body
             }
         };
@@ -235,7 +235,17 @@ impl Cache {
 
     /// An answer that cannot be stored: nobody needs to wait for its like, and what it takes the
     /// place of is history, unless it is only a failure.
-    fn refuse(self: &Arc<Self>, errand: Errand<'_>, request: &HeaderMap, status: StatusCode) {
+    fn refuse(
+        &self,
+        errand: Errand<'_>,
+        request: &HeaderMap,
+        status: StatusCode,
+        why: NotStorable,
+    ) {
+        if why == NotStorable("request-no-store") {
+            // This client's own wish says nothing about the answer.
+            return;
+        }
         if !status.is_server_error() && errand.validate.is_some() {
             self.drop_stored(errand.key, request);
         }

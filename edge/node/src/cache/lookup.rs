@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use zephyr_cache::reuse::{self, Reuse};
 use zephyr_cache::vary::Selection;
 use zephyr_cache::{RequestDirectives, Status};
@@ -64,7 +64,7 @@ impl Cache {
                 return Look::Forward(Forward {
                     reason: "uri-miss",
                     validate: None,
-                    flight: key.hash,
+                    flight: self.flight_of(key.hash, &Selection::default(), request),
                 });
             }
         };
@@ -99,11 +99,13 @@ impl Cache {
 
     /// Requests for the same variant have the same flight.
     pub(super) fn flight_of(&self, hash: u64, selection: &Selection, request: &HeaderMap) -> u64 {
-        if selection.is_empty() {
+        if selection.is_empty() && !request.contains_key(header::AUTHORIZATION) {
             return hash;
         }
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(hash);
+        // Answers to these are rarely shared (RFC 9111, section 3.5), which is nobody else's fault.
+        hasher.write_u8(request.contains_key(header::AUTHORIZATION).into());
         selection.fingerprint(request, &mut hasher);
         hasher.finish()
     }

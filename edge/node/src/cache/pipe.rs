@@ -38,7 +38,7 @@ pub(super) struct Writer(Arc<Mutex<State>>);
 impl Writer {
     pub(super) fn send(&self, frame: Frame<Bytes>) {
         let mut state = self.0.lock();
-        if state.reader_gone {
+        if state.reader_gone || frame.data_ref().is_some_and(Bytes::is_empty) {
             return;
         }
         state.queued += frame.data_ref().map_or(0, Bytes::len);

@@ -9,7 +9,7 @@ use http::{Method, StatusCode, header};
 use http_body::Body as _;
 use zephyr_cache::{RequestDirectives, Status, conditional, invalidate};
 
-use super::flight::{Boarding, Landing};
+use super::flight::{Boarding, Landing, PASS};
 use super::forward::{Errand, copy};
 use super::key::{Key, Probe};
 use super::lookup::{Forward, Look};
@@ -101,8 +101,9 @@ impl Cache {
             if partial || x.request.method == Method::HEAD {
                 return self.pass(x, Body::Empty, fetch, forward.reason, None).await;
             }
-            let boarding = if alone || directives.no_cache {
-                // Who wants the upstream to be asked does not want another one's answer.
+            let boarding = if alone || directives.no_cache || directives.no_store {
+                // Who wants the upstream to be asked does not want another one's answer, and nobody
+                // else gets the answer of who wants it not to be stored.
                 Boarding::Alone
             } else {
                 self.board(key.hash(), forward.flight)
@@ -129,9 +130,14 @@ impl Cache {
                     let landed = landing.wait_for(|landing| *landing != Landing::Flying);
                     waits += 1;
                     let outcome = tokio::time::timeout(left, landed).await;
+                    let outcome = outcome.map(|landed| landed.map(|landing| *landing));
+                    if outcome.is_err() {
+                        // Who comes next does not wait as long for the same.
+                        self.pass_flight(key.hash(), forward.flight, PASS);
+                    }
                     alone = waits >= MAX_WAITS
                         || outcome.is_err()
-                        || matches!(outcome, Ok(Ok(ref landing)) if **landing == Landing::Alone);
+                        || matches!(outcome, Ok(Ok(Landing::Alone)));
                     waited = Some(forward.reason);
                     look = self.look(key.as_ref(), &x.request.headers, directives);
                     continue;

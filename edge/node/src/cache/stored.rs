@@ -46,16 +46,13 @@ impl Head {
         let text = Bytes::from(text);
         let mut own = HeaderMap::with_capacity(headers.len() + 2);
         let mut at = 0;
-        let mut targeted = None;
         for (name, value) in headers {
             let end = at + value.len();
             let copy = HeaderValue::from_maybe_shared(text.slice(at..end));
             at = end;
             let mut copy = copy.unwrap_or_else(|_| value.clone());
             copy.set_sensitive(value.is_sensitive());
-            if name == CDN_CACHE_CONTROL {
-                targeted = Some(copy);
-            } else if *name != header::AGE && *name != CACHE_STATUS {
+            if *name != header::AGE && *name != CACHE_STATUS {
                 own.append(name.clone(), copy);
             }
         }
@@ -65,8 +62,8 @@ impl Head {
         Self {
             status,
             headers: own,
-            before: super::answer::joined_status(headers),
-            targeted,
+            before: super::answer::joined(headers, &CACHE_STATUS),
+            targeted: super::answer::joined(headers, &CDN_CACHE_CONTROL),
         }
     }
 
@@ -135,7 +132,9 @@ impl Stored {
 
     /// Whether the upstream has failed just now, so that nobody needs to wait for it to fail again.
     pub(super) fn backs_off(&self, now: Duration) -> bool {
-        now.as_secs() < self.backs_off_until.load(Relaxed)
+        let until = self.backs_off_until.load(Relaxed);
+        // A clock set back must not make it longer.
+        (1..=BACK_OFF).contains(&until.saturating_sub(now.as_secs()))
     }
 
     /// Bytes it takes, about: what it holds and what holding it costs.

@@ -6,6 +6,10 @@ use zephyr_http::Params;
 use zephyr_origin_core::{ApiError, Currency, PageParams};
 
 use super::attributes::is_name;
+use super::is_slug;
+
+/// 9999-12-31T23:59:59.999999Z, in microseconds since the Unix epoch.
+const LAST_MICROSECOND: i64 = 253_402_300_799_999_999;
 
 /// What is searched for.
 #[derive(Debug)]
@@ -67,6 +71,15 @@ impl Position {
             Self::PriceDesc(..) => Sort::PriceDesc,
         }
     }
+
+    /// Whether a listing can stand there; the database has no times as far away as a number can say.
+    fn is_possible(self) -> bool {
+        match self {
+            Self::Relevance(rank, _) => rank.is_finite(),
+            Self::Newest(micros, _) => (0..=LAST_MICROSECOND).contains(&micros),
+            Self::PriceAsc(price, _) | Self::PriceDesc(price, _) => price >= 0,
+        }
+    }
 }
 
 impl SearchQuery {
@@ -87,6 +100,9 @@ impl SearchQuery {
             params.wrong("q", "must be at most 200 characters long, without NUL");
         }
         let category = params.text("category");
+        if category.as_deref().is_some_and(|slug| !is_slug(slug)) {
+            params.wrong("category", "is not the slug of a category");
+        }
         let seller = params.value("seller");
         let currency = params.value("currency");
         let min_price = params.value("min_price");
@@ -121,7 +137,9 @@ impl SearchQuery {
             params.wrong("sort", "can be relevance only with q");
         }
         let after: Option<Position> = params.cursor();
-        if after.is_some_and(|after| after.sort() != sort) {
+        if after.is_some_and(|after| !after.is_possible()) {
+            params.wrong("cursor", "is not a cursor that this server gave out");
+        } else if after.is_some_and(|after| after.sort() != sort) {
             params.wrong("cursor", "belongs to another order");
         }
         let page = params.page();
@@ -149,7 +167,7 @@ mod tests {
 
     #[test]
     fn wrong_parameters_are_all_named() {
-        let query = "q=a&min_price=-1&sort=best&attr.Bad=1&seller=x&foo=1";
+        let query = "q=a&category=%00&min_price=-1&sort=best&attr.Bad=1&seller=x&foo=1";
         let problem = SearchQuery::read(Params::parse(query))
             .unwrap_err()
             .problem(None);
@@ -160,7 +178,15 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["seller", "min_price", "currency", "attr.Bad", "sort", "foo"]
+            [
+                "category",
+                "seller",
+                "min_price",
+                "currency",
+                "attr.Bad",
+                "sort",
+                "foo"
+            ]
         );
     }
 
@@ -172,5 +198,14 @@ mod tests {
             SearchQuery::read(Params::parse(&format!("sort=price_asc&cursor={cursor}"))).is_err()
         );
         assert!(SearchQuery::read(Params::parse("sort=relevance")).is_err());
+        for impossible in [
+            Position::Newest(i64::MIN, Uuid::nil()),
+            Position::Newest(i64::MAX, Uuid::nil()),
+            Position::Newest(-1, Uuid::nil()),
+        ] {
+            let cursor = Cursor::encode(&impossible).into_string();
+            let read = SearchQuery::read(Params::parse(&format!("cursor={cursor}")));
+            assert_eq!(read.unwrap_err().status(), 400, "{impossible:?}");
+        }
     }
 }

@@ -1,20 +1,22 @@
 //! Sample pictures: a gradient with a few shapes, as JPEG and PNG.
+//!
+//! Drawn line by line with copies of bytes, which are fast in a build without optimisation too.
 
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{ImageError, ImageFormat, Rgb, RgbImage};
+use image::{ImageError, ImageFormat, RgbImage};
 
 use super::random::Random;
 
-const WIDTH: u32 = 960;
-const HEIGHT: u32 = 720;
+const WIDTH: u32 = 1200;
+const HEIGHT: u32 = 900;
 /// How many there are.
-const COUNT: u64 = 24;
+pub(super) const COUNT: usize = 24;
 
 /// All of them; the same bytes every time.
 pub(super) fn make_all() -> Result<Vec<Vec<u8>>, ImageError> {
-    (0..COUNT).map(make).collect()
+    (0..COUNT as u64).map(make).collect()
 }
 
 fn make(index: u64) -> Result<Vec<u8>, ImageError> {
@@ -28,60 +30,84 @@ fn make(index: u64) -> Result<Vec<u8>, ImageError> {
     Ok(bytes)
 }
 
-fn draw(random: &mut Random) -> RgbImage {
-    let mut color = || {
-        [
-            random.below(200) as u8 + 40,
-            random.below(200) as u8 + 40,
-            random.below(200) as u8 + 40,
-        ]
-    };
-    let (top, bottom) = (color(), color());
-    let shapes: Vec<[u8; 3]> = (0..5).map(|_| color()).collect();
-    let mut picture = RgbImage::new(WIDTH, HEIGHT);
-    for (y, row) in picture.rows_mut().enumerate() {
-        let blend = |channel: usize| {
-            let (a, b) = (u32::from(top[channel]), u32::from(bottom[channel]));
-            ((a * (HEIGHT - y as u32) + b * y as u32) / HEIGHT) as u8
-        };
-        let line = Rgb([blend(0), blend(1), blend(2)]);
-        row.for_each(|pixel| *pixel = line);
-    }
-    for shape in shapes {
-        let radius = 40 + random.below(120) as i64;
-        let (x, y) = (
-            random.below(WIDTH.into()) as i64,
-            random.below(HEIGHT.into()) as i64,
-        );
-        if random.below(2) == 0 {
-            fill(&mut picture, x, y, radius, Rgb(shape), |dx, dy| {
-                dx * dx + dy * dy <= radius * radius
-            });
-        } else {
-            fill(&mut picture, x, y, radius, Rgb(shape), |_, dy| {
-                dy.abs() * 2 <= radius
-            });
-        }
-    }
-    picture
-}
-
-fn fill(
-    picture: &mut RgbImage,
+/// A disc or a bar of one colour.
+struct Shape {
     x: i64,
     y: i64,
     radius: i64,
-    color: Rgb<u8>,
-    inside: impl Fn(i64, i64) -> bool,
-) {
-    for dy in -radius..=radius {
-        for dx in -radius..=radius {
-            let (px, py) = (x + dx, y + dy);
-            let visible =
-                (0..i64::from(WIDTH)).contains(&px) && (0..i64::from(HEIGHT)).contains(&py);
-            if visible && inside(dx, dy) {
-                picture.put_pixel(px as u32, py as u32, color);
-            }
+    round: bool,
+    /// A line of its colour, as long as the picture is wide.
+    line: Vec<u8>,
+}
+
+impl Shape {
+    fn random(random: &mut Random) -> Self {
+        Self {
+            line: line(color(random)),
+            radius: 50 + random.below(150) as i64,
+            x: random.below(WIDTH.into()) as i64,
+            y: random.below(HEIGHT.into()) as i64,
+            round: random.below(2) == 0,
         }
+    }
+
+    /// How far it reaches to both sides of its middle at a height; none where it is not.
+    fn reach(&self, y: i64) -> Option<i64> {
+        let dy = (y - self.y).abs();
+        if self.round {
+            (dy <= self.radius).then(|| (self.radius * self.radius - dy * dy).isqrt())
+        } else {
+            (dy * 2 <= self.radius).then_some(self.radius)
+        }
+    }
+}
+
+fn draw(random: &mut Random) -> RgbImage {
+    let (top, bottom) = (color(random), color(random));
+    let shapes: Vec<Shape> = (0..5).map(|_| Shape::random(random)).collect();
+    let mut pixels = Vec::with_capacity((WIDTH * HEIGHT * 3) as usize);
+    for y in 0..HEIGHT {
+        let blend = |channel: usize| {
+            let (a, b) = (u32::from(top[channel]), u32::from(bottom[channel]));
+            ((a * (HEIGHT - y) + b * y) / HEIGHT) as u8
+        };
+        let start = pixels.len();
+        pixels.extend(line([blend(0), blend(1), blend(2)]));
+        for shape in &shapes {
+            let Some(reach) = shape.reach(y.into()) else {
+                continue;
+            };
+            let column = |x: i64| x.clamp(0, WIDTH.into()) as usize * 3;
+            let (from, to) = (column(shape.x - reach), column(shape.x + reach + 1));
+            pixels[start + from..start + to].copy_from_slice(&shape.line[from..to]);
+        }
+    }
+    RgbImage::from_raw(WIDTH, HEIGHT, pixels).expect("three bytes for every pixel")
+}
+
+fn line(color: [u8; 3]) -> Vec<u8> {
+    color.repeat(WIDTH as usize)
+}
+
+fn color(random: &mut Random) -> [u8; 3] {
+    let mut channel = || random.below(200) as u8 + 40;
+    [channel(), channel(), channel()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_pictures_and_differ() {
+        let one = draw(&mut Random::new(1));
+        assert_eq!(one.dimensions(), (WIDTH, HEIGHT));
+        assert_ne!(one, draw(&mut Random::new(2)));
+        let top = one.get_pixel(0, 0);
+        assert_ne!(top, one.get_pixel(0, HEIGHT - 1), "a gradient");
+        let mut colors: Vec<_> = one.pixels().map(|pixel| pixel.0).collect();
+        colors.sort_unstable();
+        colors.dedup();
+        assert!(colors.len() > 100, "{} colours", colors.len());
     }
 }

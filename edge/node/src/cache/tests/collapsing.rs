@@ -263,3 +263,48 @@ fn nobody_waits_for_a_slow_client() {
         assert_eq!(site.trips(), 1);
     });
 }
+
+#[test]
+fn what_one_client_wants_for_itself_changes_nothing_for_others() {
+    run(async {
+        let site = Site::gated(vec![
+            Next::Answer(200, vec![FRESH], "unstored"),
+            Next::Answer(200, vec![FRESH], "authorized"),
+            Next::Answer(200, vec![FRESH], "shared"),
+        ]);
+        site.open(2);
+        let own = Request::get("/").header("cache-control", "no-store");
+        assert!(site.ask(own).await.0.1.contains("detail=request-no-store"));
+        let own = Request::get("/").header("authorization", "x");
+        assert!(site.ask(own).await.0.1.contains("detail=authorization"));
+        let all: Vec<_> = (0..3).map(|_| site.spawn_get("/")).collect();
+        settle().await;
+        assert_eq!(site.script.inside.get(), 3, "one for all three");
+        site.open(1);
+        for one in all {
+            assert_eq!(one.await.unwrap().2, "shared");
+        }
+    });
+}
+
+#[test]
+fn nobody_waits_again_for_what_takes_too_long() {
+    run(async {
+        let config = super::super::CacheConfig {
+            collapse_timeout: Duration::from_millis(1),
+            ..CONFIG
+        };
+        let (_sender, stuck) = chunks(vec![FRESH]);
+        let next = [
+            stuck,
+            Next::Answer(200, vec![FRESH], "own"),
+            Next::Answer(200, vec![FRESH], "x"),
+        ];
+        let script = Script::default();
+        script.next.borrow_mut().extend(next);
+        let site = Site::with(config, script);
+        let (_, _unread) = site.begin(Request::get("/")).await.unwrap();
+        assert_eq!(site.get("/").await.2, "own", "after it has waited");
+        assert_eq!(site.get("/").await.1, "hit; ttl=60", "its answer counts");
+    });
+}

@@ -159,6 +159,10 @@ fn all_bodies_on_their_way_are_bounded_together() {
         }
         let filling = site.cache.filling.load(std::sync::atomic::Ordering::SeqCst);
         assert!(filling <= 2 << 20, "{filling}");
+        assert!(
+            filling > (2 << 20) - (60 << 10),
+            "one more would have fitted: {filling}"
+        );
         for (sender, body) in open {
             drop(sender);
             assert_eq!(
@@ -174,5 +178,20 @@ fn all_bodies_on_their_way_are_bounded_together() {
             site.cache.filling.load(std::sync::atomic::Ordering::SeqCst),
             0
         );
+    });
+}
+
+#[test]
+fn empty_chunks_cost_nothing_and_hang_nobody() {
+    run(async {
+        let (sender, next) = chunks(vec![FRESH]);
+        for _ in 0..100_000 {
+            sender.send(Ok(bytes::Bytes::new())).unwrap();
+        }
+        let site = Site::new(vec![next]);
+        let (_, body) = site.begin(Request::get("/")).await.unwrap();
+        sender.send(Ok("one".into())).unwrap();
+        drop(sender);
+        assert_eq!(read(body).await, "one");
     });
 }

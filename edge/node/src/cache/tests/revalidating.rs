@@ -56,6 +56,7 @@ fn a_304_keeps_what_was_said_to_this_kind_of_cache() {
     run(async {
         let fields = vec![
             ("cdn-cache-control", "max-age=5"),
+            ("cdn-cache-control", "x"),
             ("cache-control", "no-store"),
             ("etag", "\"a\""),
         ];

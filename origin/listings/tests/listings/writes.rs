@@ -1,52 +1,10 @@
-//! Listings, over HTTP and a real PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Publishing, changing and deleting.
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use zephyr_testkit::{TestOrigin, User};
+use zephyr_testkit::TestOrigin;
 
-fn listing(title: &str, price: i64) -> Value {
-    json!({
-        "title": title, "description": "A sturdy thing.", "category": "bicycles",
-        "price": { "amount": price, "currency": "EUR" },
-        "attributes": { "gears": 27, "frame": "steel" },
-    })
-}
-
-fn request(origin: &TestOrigin, user: &User, method: Method, path: &str) -> RequestBuilder {
-    origin.request(method, path).bearer_auth(&user.access_token)
-}
-
-async fn publish(origin: &TestOrigin, user: &User, body: &Value) -> Value {
-    let answer = request(origin, user, Method::POST, "/api/listings").json(body);
-    let answer = answer.send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::CREATED);
-    answer.json().await.unwrap()
-}
-
-fn path(listing: &Value) -> String {
-    format!("/api/listings/{}", listing["id"].as_str().unwrap())
-}
-
-async fn titles(origin: &TestOrigin, query: &str) -> Vec<String> {
-    let answer = origin.get(&format!("/api/listings?{query}")).await;
-    assert_eq!(answer.status(), StatusCode::OK, "{query}");
-    let page: Value = answer.json().await.unwrap();
-    let items = page["items"].as_array().unwrap();
-    items
-        .iter()
-        .map(|item| item["title"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-async fn fields(answer: Response) -> Vec<String> {
-    let problem: Value = answer.json().await.unwrap();
-    let errors = problem["errors"].as_array().unwrap();
-    errors
-        .iter()
-        .map(|error| error["field"].as_str().unwrap().to_owned())
-        .collect()
-}
+use crate::{fields, listing, path, publish, request, titles};
 
 #[tokio::test]
 async fn a_listing_is_published_read_changed_and_deleted() {
@@ -163,6 +121,34 @@ async fn wrong_fields_and_parameters_are_all_named() {
         fields(answer).await,
         ["title", "price.amount", "attributes.a"]
     );
+    let bad = json!({
+        "title": 1, "description": "a\0", "category": "space\0ships", "price": { "currency": "euro" },
+        "attributes": { "a": null }, "status": "sold", "id": "x",
+    });
+    let answer = request(&origin, &user, Method::POST, "/api/listings")
+        .json(&bad)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        fields(answer).await,
+        [
+            "category",
+            "title",
+            "description",
+            "price.amount",
+            "price.currency",
+            "attributes.a",
+            "id",
+            "status"
+        ]
+    );
+    let nothing = request(&origin, &user, Method::POST, "/api/listings").json(&json!({}));
+    assert_eq!(
+        fields(nothing.send().await.unwrap()).await,
+        ["category", "title", "price"]
+    );
 
     let mut unknown = listing("Touring bicycle", 1);
     unknown["category"] = json!("spaceships");
@@ -204,111 +190,6 @@ async fn wrong_fields_and_parameters_are_all_named() {
 }
 
 #[tokio::test]
-async fn a_search_ranks_filters_and_sorts() {
-    let origin = TestOrigin::start().await;
-    let user = origin.user("ada").await;
-    let with = async |title: &str, description: &str, category: &str, price: i64, gears: Value| {
-        let body = json!({
-            "title": title, "description": description, "category": category,
-            "price": { "amount": price, "currency": "EUR" }, "attributes": { "gears": gears },
-        });
-        publish(&origin, &user, &body).await
-    };
-    with(
-        "A chair",
-        "It stands next to the bicycle.",
-        "furniture",
-        100,
-        json!(1),
-    )
-    .await;
-    with("Red bicycle", "It rides.", "bicycles", 300, json!(27)).await;
-    with(
-        "Blue bicycle",
-        "It rides downhill.",
-        "bicycles",
-        200,
-        json!("27"),
-    )
-    .await;
-    with("Scooter", "No pedals.", "scooters", 150, json!(true)).await;
-
-    let found = titles(&origin, "q=bicycles").await;
-    assert_eq!(found.len(), 3, "words are stemmed: {found:?}");
-    assert_eq!(
-        found[2], "A chair",
-        "a title weighs more than a description: {found:?}"
-    );
-    assert_eq!(
-        titles(&origin, "q=bicycle+-red&sort=price_asc").await,
-        ["A chair", "Blue bicycle"]
-    );
-    assert_eq!(
-        titles(&origin, "category=vehicles&sort=price_asc").await,
-        ["Scooter", "Blue bicycle", "Red bicycle"]
-    );
-    assert_eq!(
-        titles(&origin, "min_price=160&max_price=250&currency=EUR").await,
-        ["Blue bicycle"]
-    );
-    assert_eq!(
-        titles(&origin, "min_price=1&currency=USD").await,
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        titles(&origin, "attr.gears=27&sort=price_desc").await,
-        ["Red bicycle", "Blue bicycle"]
-    );
-    assert_eq!(
-        titles(&origin, "sort=newest").await,
-        ["Scooter", "Blue bicycle", "Red bicycle", "A chair"]
-    );
-    assert_eq!(
-        titles(&origin, "q=%22rides+downhill%22").await,
-        ["Blue bicycle"]
-    );
-}
-
-#[tokio::test]
-async fn pages_neither_repeat_nor_hide_while_others_publish() {
-    let origin = TestOrigin::start().await;
-    let user = origin.user("ada").await;
-    for number in 0..7 {
-        publish(
-            &origin,
-            &user,
-            &listing(&format!("Bicycle {number}"), 100 * (number % 3)),
-        )
-        .await;
-    }
-    for sort in ["newest", "price_asc", "price_desc", "relevance&q=bicycle"] {
-        let mut seen = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let page = origin
-                .get(&format!("/api/listings?limit=2&sort={sort}{cursor}"))
-                .await;
-            let page: Value = page.json().await.unwrap();
-            for item in page["items"].as_array().unwrap() {
-                seen.push(item["id"].as_str().unwrap().to_owned());
-            }
-            let Some(next) = page["next_cursor"].as_str() else {
-                break;
-            };
-            cursor = format!("&cursor={next}");
-            if seen.len() == 2 && sort == "newest" {
-                publish(&origin, &user, &listing("Another thing", 5)).await;
-            }
-        }
-        let mut unique = seen.clone();
-        unique.sort();
-        unique.dedup();
-        assert_eq!(unique.len(), seen.len(), "{sort}: {seen:?}");
-        assert!(seen.len() >= 7, "{sort}: {seen:?}");
-    }
-}
-
-#[tokio::test]
 async fn the_same_request_has_one_effect() {
     let origin = TestOrigin::start().await;
     let user = origin.user("ada").await;
@@ -342,75 +223,6 @@ async fn the_same_request_has_one_effect() {
 }
 
 #[tokio::test]
-async fn pictures_are_checked_shared_and_bounded() {
-    let origin = TestOrigin::start().await;
-    let user = origin.user("ada").await;
-    let made = publish(&origin, &user, &listing("Bicycle", 1)).await;
-    let images = format!("{}/images", path(&made));
-    let png = |red: u8| {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        let picture = image::RgbImage::from_pixel(8, 6, image::Rgb([red, 0, 0]));
-        picture
-            .write_to(&mut bytes, image::ImageFormat::Png)
-            .unwrap();
-        bytes.into_inner()
-    };
-    let upload = |bytes: Vec<u8>| {
-        request(&origin, &user, Method::POST, &images)
-            .body(bytes)
-            .send()
-    };
-    let first = upload(png(0)).await.unwrap();
-    assert_eq!(first.status(), StatusCode::CREATED);
-    let first: Value = first.json().await.unwrap();
-    assert_eq!((&first["width"], &first["height"]), (&json!(8), &json!(6)));
-
-    let media = origin.get(first["url"].as_str().unwrap()).await;
-    assert_eq!(media.headers()["content-type"], "image/png");
-    assert!(
-        media.headers()["cache-control"]
-            .to_str()
-            .unwrap()
-            .contains("immutable")
-    );
-    assert_eq!(media.bytes().await.unwrap(), png(0));
-
-    assert_eq!(
-        upload(b"<svg/>".to_vec()).await.unwrap().status(),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE
-    );
-    let large = vec![0; 5 * 1024 * 1024 + 1];
-    assert_eq!(
-        upload(large).await.unwrap().status(),
-        StatusCode::PAYLOAD_TOO_LARGE
-    );
-    for red in 1..10 {
-        assert_eq!(
-            upload(png(red)).await.unwrap().status(),
-            StatusCode::CREATED
-        );
-    }
-    assert_eq!(
-        upload(png(11)).await.unwrap().status(),
-        StatusCode::CONFLICT
-    );
-
-    let one = format!("{images}/{}", first["id"].as_str().unwrap());
-    let gone = request(&origin, &user, Method::DELETE, &one)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
-    let again = request(&origin, &user, Method::DELETE, &one)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(again.status(), StatusCode::NOT_FOUND);
-    let shown: Value = origin.get(&path(&made)).await.json().await.unwrap();
-    assert_eq!(shown["images"].as_array().unwrap().len(), 9);
-}
-
-#[tokio::test]
 async fn withdrawn_listings_are_not_to_be_found() {
     let origin = TestOrigin::start().await;
     let user = origin.user("ada").await;
@@ -433,4 +245,91 @@ async fn withdrawn_listings_are_not_to_be_found() {
         StatusCode::NOT_FOUND
     );
     assert_eq!(status("lost").await, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn attributes_are_what_their_category_says() {
+    let origin = TestOrigin::start().await;
+    let user = origin.user("ada").await;
+    let mut bad = listing("x", 1);
+    bad["attributes"] = json!({ "gears": "many", "condition": "fair", "brand": 7, "own": 7 });
+    let answer = request(&origin, &user, Method::POST, "/api/listings").json(&bad);
+    assert_eq!(
+        fields(answer.send().await.unwrap()).await,
+        [
+            "title",
+            "attributes.brand",
+            "attributes.condition",
+            "attributes.gears"
+        ]
+    );
+
+    // A chair may have gears; it cannot become a bicycle with them.
+    let mut chair = listing("Office chair", 1);
+    chair["category"] = json!("furniture");
+    chair["attributes"] = json!({ "gears": "many" });
+    let chair = path(&publish(&origin, &user, &chair).await);
+    let change = |change: Value| {
+        let change = request(&origin, &user, Method::PATCH, &chair)
+            .header("if-match", "*")
+            .json(&change);
+        change.send()
+    };
+    let bicycle = change(json!({ "category": "bicycles" })).await.unwrap();
+    assert_eq!(bicycle.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(fields(bicycle).await, ["attributes.gears"]);
+    let wide = change(json!({ "attributes": { "width_cm": true } })).await;
+    assert_eq!(fields(wide.unwrap()).await, ["attributes.width_cm"]);
+    let both = json!({ "category": "bicycles", "attributes": { "gears": 3 } });
+    assert_eq!(change(both).await.unwrap().status(), StatusCode::OK);
+
+    let tree: Value = origin
+        .get("/api/listings/categories")
+        .await
+        .json()
+        .await
+        .unwrap();
+    let tree = tree.as_array().unwrap();
+    let of = |slug: &str| tree.iter().position(|category| category["slug"] == slug);
+    assert!(of("vehicles") < of("bicycles"), "parents come first");
+    let bicycles = &tree[of("bicycles").unwrap()];
+    assert_eq!(bicycles["parent"], "vehicles");
+    assert_eq!(bicycles["attributes"]["gears"], "integer");
+    assert_eq!(bicycles["attributes"]["condition"][0], "new");
+}
+
+#[tokio::test]
+async fn a_merge_patch_takes_away_what_is_null() {
+    let origin = TestOrigin::start().await;
+    let user = origin.user("ada").await;
+    let path = path(&publish(&origin, &user, &listing("Touring bicycle", 1)).await);
+    let change = |change: Value| {
+        let change = request(&origin, &user, Method::PATCH, &path)
+            .header("if-match", "*")
+            .header("content-type", "application/merge-patch+json")
+            .body(change.to_string());
+        change.send()
+    };
+    let required = json!({ "title": null, "price": null, "category": null, "status": null });
+    let refused = change(required).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        fields(refused).await,
+        ["category", "title", "price", "status"]
+    );
+    let unknown = change(json!({ "seller_id": user.id, "version": 1 })).await;
+    assert_eq!(fields(unknown.unwrap()).await, ["seller_id", "version"]);
+
+    let cleared = change(json!({ "description": null, "attributes": null })).await;
+    let cleared: Value = cleared.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&cleared["description"], &cleared["attributes"]),
+        (&json!(""), &json!({}))
+    );
+    assert_eq!(
+        (&cleared["title"], &cleared["version"]),
+        (&json!("Touring bicycle"), &json!(2))
+    );
+    let same: Value = change(json!({})).await.unwrap().json().await.unwrap();
+    assert_eq!(same["title"], "Touring bicycle");
 }
