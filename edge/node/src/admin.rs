@@ -107,7 +107,7 @@ fn text(body: impl Into<Bytes>, media_type: &'static str) -> Response<Full<Bytes
 fn problem(status: u16, detail: &str) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = text(
-        pipeline::problem_json(status, detail, "-"),
+        zephyr_edge_pipeline::problem::json(status, detail, "-"),
         "application/problem+json",
     );
     *response.status_mut() = status;

@@ -1,6 +1,5 @@
 //! One request, from its parsed head to the answer that hyper sends.
 
-mod admission;
 mod outgoing;
 mod record;
 
@@ -11,7 +10,8 @@ use std::sync::Arc;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use zephyr_edge_core::cache_policy::CacheDirectives;
+use zephyr_edge_pipeline::admission::{self, Refusal};
+use zephyr_edge_pipeline::stages;
 
 pub(crate) use outgoing::Outgoing;
 
@@ -20,7 +20,6 @@ use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::worker::Worker;
 use crate::{fields, ids, limited_body, pipeline};
-use admission::Refusal;
 use record::Record;
 
 /// Answers a request. What goes wrong is an answer too.
@@ -39,7 +38,7 @@ pub(crate) async fn answer(
     );
     let listen = &worker.node.config.listen;
     let body = body_of(&parts, incoming, listen.max_body_bytes.0);
-    let admitted = admission::admit(&mut parts, &connection, listen);
+    let admitted = admission::admit(&mut parts, &*connection, &listen.trusted_proxies);
     let (admitted, body) = match (admitted, body) {
         (Ok(admitted), Ok(body)) => (admitted, body),
         (Err(refusal), _) | (_, Err(refusal)) => {
@@ -55,17 +54,7 @@ pub(crate) async fn answer(
     };
     record.route = Some(index);
     let route = &worker.node.routes[index];
-    let exchange = Box::new(Exchange {
-        id,
-        client: admitted.client,
-        scheme: admitted.scheme,
-        authority: admitted.authority,
-        route: Arc::clone(&route.name),
-        request: parts,
-        response: None,
-        pending: Vec::new(),
-        cache: CacheDirectives::default(),
-    });
+    let exchange = Box::new(Exchange::new(id, admitted, Arc::clone(&route.name), parts));
     let trip = &worker.trips[index];
     let (exchange, (parts, body)) = pipeline::run(&worker, route, trip, exchange, body).await;
     record.upstream = exchange
@@ -110,18 +99,10 @@ fn refuse(
     refusal: &Refusal,
     id: &str,
 ) -> Response<Outgoing> {
-    let mut response = pipeline::problem_response(refusal.status.as_u16(), refusal.detail, id);
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(fields::X_REQUEST_ID, id);
-    }
-    headers.insert(header::VIA, HeaderValue::from_static(fields::VIA));
+    let (mut parts, body) = stages::refuse(refusal, id);
     if refusal.closes && connection.http1 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let close = HeaderValue::from_static("close");
+        parts.headers.insert(header::CONNECTION, close);
     }
-    if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-        let methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
-    }
-    record.send(response)
+    record.send(Response::from_parts(parts, Body::full(body)))
 }

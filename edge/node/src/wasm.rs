@@ -18,7 +18,6 @@ mod outbound;
 mod runtime;
 mod service;
 mod stdio;
-mod verdict;
 mod wasi;
 
 pub use aot::AotStats;
@@ -29,5 +28,5 @@ pub use limits::{Limits, PoolSize};
 pub use outbound::{Outbound, OutboundFuture};
 pub use runtime::{Runtime, RuntimeOptions};
 pub use service::ServiceComponent;
-pub use verdict::{Phase, Verdict};
 pub use zephyr_edge_core::Phases;
+pub use zephyr_edge_pipeline::stages::{Phase, Verdict};

@@ -38,7 +38,7 @@ impl Cache {
             return;
         };
         let (cache, key, fetch) = (Arc::clone(self), key.clone(), Rc::clone(fetch));
-        let mut fork = fork(x);
+        let mut fork = x.fork();
         tokio::task::spawn_local(async move {
             let id = Arc::clone(&fork.id);
             let errand = Errand {
@@ -54,22 +54,5 @@ impl Cache {
             }
             drop(refreshing);
         });
-    }
-}
-
-/// The exchange for a request of the cache's own: a GET for the whole, for no client in particular.
-fn fork(x: &Exchange) -> Exchange {
-    let mut request = x.request.clone();
-    request.method = http::Method::GET;
-    Exchange {
-        id: Arc::clone(&x.id),
-        client: x.client,
-        scheme: x.scheme,
-        authority: Arc::clone(&x.authority),
-        route: Arc::clone(&x.route),
-        request,
-        response: None,
-        pending: Vec::new(),
-        cache: x.cache.clone(),
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use zephyr_edge_pipeline::admission::Peer;
 
 /// One client's connection.
 #[derive(Debug)]
@@ -65,9 +66,27 @@ impl Connection {
     pub(super) fn progressed(&self) {
         self.progress.set(self.progress.get().wrapping_add(1));
     }
+}
+
+impl Peer for Connection {
+    fn address(&self) -> IpAddr {
+        self.peer
+    }
+
+    fn trusted(&self) -> bool {
+        self.trusted
+    }
+
+    fn http1(&self) -> bool {
+        self.http1
+    }
+
+    fn scheme(&self) -> &'static str {
+        "http"
+    }
 
     /// What a `Host` value means, as last time or as `normalize` says.
-    pub(crate) fn authority_of(
+    fn authority_of(
         &self,
         raw: &HeaderValue,
         normalize: impl FnOnce(&HeaderValue) -> Option<String>,

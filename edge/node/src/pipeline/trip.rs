@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode, header};
 
-use super::{Answer, Decision, Target, call};
+use zephyr_edge_pipeline::stages;
+
+use super::{Answer, Target};
 use crate::body::Body;
 use crate::cache::Fetch;
 use crate::error::{ProxyError, Source};
@@ -16,7 +18,7 @@ use crate::fields;
 use crate::forwarded;
 use crate::shared::Shared;
 use crate::upstream::{Pools, send};
-use crate::wasm::{Phase, ServiceComponent, StageError};
+use crate::wasm::{ServiceComponent, StageError};
 
 /// How long the target took, left in the extensions of the exchange's request for the access log.
 #[derive(Clone, Copy, Debug)]
@@ -71,42 +73,11 @@ impl Trip {
         x.request.extensions.insert(UpstreamTime(started.elapsed()));
         let answer = result?;
         if route.phases.upstream {
-            self.on_upstream(x, answer).await
+            let (parts, body) = stages::on_upstream(&route.stages, x, answer.into_parts()).await;
+            Ok(Response::from_parts(parts, body))
         } else {
             Ok(answer)
         }
-    }
-
-    async fn on_upstream(
-        &self,
-        x: &mut Exchange,
-        answer: Response<Body>,
-    ) -> Result<Response<Body>, ProxyError> {
-        let stages = &self.node.routes[self.route].stages;
-        let (parts, body) = answer.into_parts();
-        // A filter takes the exchange by value, so that it comes back whatever the filter does.
-        let mut boxed = Box::new(std::mem::replace(x, placeholder(x)));
-        boxed.response = Some(parts);
-        let mut taken = None;
-        for stage in stages.iter().rev().filter(|stage| stage.phases.upstream) {
-            let decision;
-            (boxed, decision) = call(stage, Phase::Upstream, boxed).await;
-            if let Decision::Answer(answer) = decision {
-                taken = Some(answer);
-                break;
-            }
-        }
-        *x = *boxed;
-        let seen = x.response.take();
-        if let Some((parts, body)) = taken {
-            // What a filter answers must not be stored.
-            x.cache
-                .bypass
-                .get_or_insert_with(|| "filter-reply".to_owned());
-            return Ok(Response::from_parts(parts, body));
-        }
-        let parts = seen.unwrap_or_else(|| Response::new(()).into_parts().0);
-        Ok(Response::from_parts(parts, body))
     }
 }
 
@@ -118,21 +89,6 @@ impl Fetch for Trip {
         request: Request<Body>,
     ) -> Result<Response<Body>, ProxyError> {
         self.make(x, request).await
-    }
-}
-
-/// Stands in for an exchange while a filter has it.
-fn placeholder(x: &Exchange) -> Exchange {
-    Exchange {
-        id: Arc::clone(&x.id),
-        client: x.client,
-        scheme: x.scheme,
-        authority: Arc::clone(&x.authority),
-        route: Arc::clone(&x.route),
-        request: Request::new(()).into_parts().0,
-        response: None,
-        pending: Vec::new(),
-        cache: zephyr_edge_core::cache_policy::CacheDirectives::default(),
     }
 }
 

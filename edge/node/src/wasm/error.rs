@@ -127,3 +127,9 @@ pub enum StageError {
     #[error("failed: {0}")]
     Service(String),
 }
+
+impl zephyr_edge_pipeline::stages::Failure for StageError {
+    fn is_saturated(&self) -> bool {
+        matches!(self, Self::Saturated)
+    }
+}

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bytes::Bytes;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 use zephyr_edge_core::Phases;
@@ -191,12 +190,7 @@ impl FilterStage {
         phase: Phase,
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Verdict, StageError>) {
-        let asked = match phase {
-            Phase::Request => self.phases.request,
-            Phase::Upstream => self.phases.upstream,
-            Phase::Response => self.phases.response,
-        };
-        if !asked {
+        if !phase.is_in(self.phases) {
             return (exchange, Ok(Verdict::Next));
         }
         let limits = &self.component.blueprint.limits;
@@ -246,26 +240,13 @@ impl FilterStage {
 
 /// Checks a reply against the rules.
 fn into_verdict(verdict: types::Verdict) -> Result<Verdict, StageError> {
-    let reply = match verdict {
+    let verdict = match verdict {
         types::Verdict::Next => return Ok(Verdict::Next),
-        types::Verdict::Reply(reply) => reply,
+        types::Verdict::Reply(reply) => zephyr_edge_core::Verdict::Reply(zephyr_edge_core::Reply {
+            status: reply.status,
+            headers: reply.headers,
+            body: reply.body,
+        }),
     };
-    let invalid = StageError::InvalidReply;
-    if !(200..=599).contains(&reply.status) {
-        return Err(invalid(format!(
-            "status {} is not 200 to 599",
-            reply.status
-        )));
-    }
-    let mut response = http::Response::new(Bytes::from(reply.body));
-    *response.status_mut() =
-        http::StatusCode::from_u16(reply.status).map_err(|error| invalid(error.to_string()))?;
-    for (name, value) in reply.headers {
-        let (name, value) = exchange::checked(&name, value)
-            .map_err(|error| invalid(format!("field {name:?}: {error:?}")))?;
-        if response.headers_mut().try_append(name, value).is_err() {
-            return Err(invalid("too many fields".to_owned()));
-        }
-    }
-    Ok(Verdict::Reply(response))
+    Verdict::checked(verdict).map_err(StageError::InvalidReply)
 }

@@ -3,13 +3,18 @@
 use http::header::{self, HeaderMap, HeaderName};
 
 /// This node in a `Via` field (RFC 9110, section 7.6.3).
-pub(crate) const VIA: &str = "1.1 zephyr";
+pub const VIA: &str = "1.1 zephyr";
 
-pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
+/// The request's id.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The chain of clients and proxies.
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme that the client used.
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The host that the client asked for.
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Names under which an answer can be purged; for caches alone.
+pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -28,7 +33,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Removes the fields that belong to one connection, those that `Connection` names too (RFC 9110,
 /// section 7.6.1). Framing, `Host` and the node's own fields cannot be named away.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
     }
@@ -57,7 +62,7 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// What of a client's head must not reach filters or upstreams.
-pub(crate) fn remove_untrusted(headers: &mut HeaderMap, trusted: bool) {
+pub fn remove_untrusted(headers: &mut HeaderMap, trusted: bool) {
     remove_hop_by_hop(headers);
     if headers
         .keys()

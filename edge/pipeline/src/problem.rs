@@ -1,20 +1,14 @@
-//! Problem bodies (RFC 9457) as answers of the node.
+//! Problem bodies (RFC 9457) as answers of the edge itself.
 
 use http::{HeaderValue, Response, StatusCode, header};
 use zephyr_edge_core::Problem;
 
-use super::Answer;
-use crate::body::Body;
 
 /// An answer with a problem body, which no cache may keep.
-pub(crate) fn problem(status: u16, detail: &str, id: &str) -> Answer {
-    response(status, detail, id).into_parts()
-}
-
-/// The same as a response.
-pub(crate) fn response(status: u16, detail: &str, id: &str) -> Response<Body> {
+#[must_use]
+pub fn response(status: u16, detail: &str, id: &str) -> Response<Vec<u8>> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::new(Body::full(json(status, detail, id)));
+    let mut response = Response::new(json(status, detail, id));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(
@@ -26,7 +20,8 @@ pub(crate) fn response(status: u16, detail: &str, id: &str) -> Response<Body> {
 }
 
 /// Only the body.
-pub(crate) fn json(status: StatusCode, detail: &str, id: &str) -> Vec<u8> {
+#[must_use]
+pub fn json(status: StatusCode, detail: &str, id: &str) -> Vec<u8> {
     let title = status.canonical_reason().unwrap_or("Error");
     Problem::new(status.as_u16(), title, detail, id).to_json()
 }

@@ -11,7 +11,7 @@ use crate::fields;
 
 /// Dresses a request for an upstream. What stands in `X-Forwarded-*` or `Forwarded` already came
 /// through a trusted proxy (see [`crate::request`]) or was written by a filter, and stays.
-pub(crate) fn dress(x: &Exchange, headers: &mut HeaderMap) {
+pub fn dress(x: &Exchange, headers: &mut HeaderMap) {
     // The node asks for a body with `100 Continue` itself, when it starts to read it.
     headers.remove(header::EXPECT);
     if !headers.contains_key(header::HOST) {
@@ -47,7 +47,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// Adds the peer to the chain that a trusted proxy sent.
-pub(crate) fn extend_chain(headers: &mut HeaderMap, peer: IpAddr) {
+pub fn extend_chain(headers: &mut HeaderMap, peer: IpAddr) {
     for (name, addition) in [
         (fields::X_FORWARDED_FOR, Address(peer).plain()),
         (header::FORWARDED, format!("for={}", Address(peer).node())),
@@ -67,7 +67,7 @@ pub(crate) fn extend_chain(headers: &mut HeaderMap, peer: IpAddr) {
 
 /// The client behind a chain of trusted proxies: the last address in `X-Forwarded-For` that is not
 /// one of them. An entry that is no address ends the search.
-pub(crate) fn client_of(
+pub fn client_of(
     headers: &HeaderMap,
     peer: IpAddr,
     trusted: impl Fn(IpAddr) -> bool,

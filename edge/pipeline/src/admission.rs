@@ -7,28 +7,55 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 
-use crate::config::Listen;
-use crate::connection::Connection;
+use crate::config::Network;
 use crate::{fields, forwarded, target};
 
+/// Who sent a head, and how it came.
+pub trait Peer {
+    /// The peer's address.
+    fn address(&self) -> IpAddr;
+    /// Whether the peer is a proxy whose word counts.
+    fn trusted(&self) -> bool;
+    /// Whether it came over HTTP/1, where a `Host` is a must.
+    fn http1(&self) -> bool;
+    /// The scheme of the connection, when no trusted proxy says another.
+    fn scheme(&self) -> &'static str;
+    /// What a `Host` value means: `normalize`, or what it said the last time.
+    fn authority_of(
+        &self,
+        raw: &HeaderValue,
+        normalize: impl FnOnce(&HeaderValue) -> Option<String>,
+    ) -> Option<Arc<str>> {
+        normalize(raw).map(Arc::from)
+    }
+}
+
 /// A head that may go on.
-pub(super) struct Admitted {
-    pub(super) authority: Arc<str>,
-    pub(super) scheme: &'static str,
-    pub(super) client: IpAddr,
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The host asked for: lower case, without the scheme's default port.
+    pub authority: Arc<str>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The client, after trusted proxies have been taken off.
+    pub client: IpAddr,
 }
 
 /// Why a head may not go on.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) detail: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    /// The status to answer with.
+    pub status: StatusCode,
+    /// What to tell the client.
+    pub detail: &'static str,
     /// Whether the connection must not be used for another request.
-    pub(super) closes: bool,
+    pub closes: bool,
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, detail: &'static str) -> Self {
+    /// A refusal after which the connection goes on.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: &'static str) -> Self {
         Self {
             status,
             detail,
@@ -36,7 +63,9 @@ impl Refusal {
         }
     }
 
-    pub(super) fn closing(mut self) -> Self {
+    /// The same, but where the next request begins is not certain.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
         self.closes = true;
         self
     }
@@ -47,10 +76,14 @@ fn bad(detail: &'static str) -> Refusal {
 }
 
 /// Checks a head, brings its target into origin form and takes out what filters must not see.
-pub(super) fn admit(
+///
+/// # Errors
+///
+/// [`Refusal`] says why the head may not go on.
+pub fn admit(
     parts: &mut Parts,
-    connection: &Connection,
-    listen: &Listen,
+    connection: &impl Peer,
+    trusted_proxies: &[Network],
 ) -> Result<Admitted, Refusal> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         let detail = "This server neither tunnels nor traces.";
@@ -77,17 +110,16 @@ pub(super) fn admit(
     {
         return Err(bad("A framing field is written with an underscore."));
     }
-    fields::remove_untrusted(&mut parts.headers, connection.trusted);
-    let mut client = connection.peer;
-    if connection.trusted {
+    fields::remove_untrusted(&mut parts.headers, connection.trusted());
+    let mut client = connection.address();
+    if connection.trusted() {
         let trusted = |ip| {
-            listen
-                .trusted_proxies
+            trusted_proxies
                 .iter()
                 .any(|network| network.contains(ip))
         };
         client = forwarded::client_of(&parts.headers, client, trusted);
-        forwarded::extend_chain(&mut parts.headers, connection.peer);
+        forwarded::extend_chain(&mut parts.headers, connection.address());
     }
     Ok(Admitted {
         authority,
@@ -96,9 +128,9 @@ pub(super) fn admit(
     })
 }
 
-fn scheme_of(parts: &Parts, connection: &Connection) -> &'static str {
-    if !connection.trusted {
-        return "http";
+fn scheme_of(parts: &Parts, connection: &impl Peer) -> &'static str {
+    if !connection.trusted() {
+        return connection.scheme();
     }
     let last = parts
         .headers
@@ -108,13 +140,14 @@ fn scheme_of(parts: &Parts, connection: &Connection) -> &'static str {
     let last = last.and_then(|value| value.as_bytes().rsplit(|byte| *byte == b',').next());
     match last {
         Some(proto) if proto.trim_ascii().eq_ignore_ascii_case(b"https") => "https",
-        _ => "http",
+        Some(proto) if proto.trim_ascii().eq_ignore_ascii_case(b"http") => "http",
+        _ => connection.scheme(),
     }
 }
 
 fn authority_of(
     parts: &Parts,
-    connection: &Connection,
+    connection: &impl Peer,
     scheme: &'static str,
 ) -> Result<Arc<str>, Refusal> {
     let normalize = |raw: &HeaderValue| target::normalize_authority(raw, scheme);
@@ -151,7 +184,7 @@ fn authority_of(
         Some(host) if host != in_target => Err(bad(
             "The Host field and the request target name different hosts.",
         )),
-        None if connection.http1 && parts.version == Version::HTTP_11 => {
+        None if connection.http1() && parts.version == Version::HTTP_11 => {
             Err(bad("The request has no Host field."))
         }
         _ => Ok(in_target),

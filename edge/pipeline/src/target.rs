@@ -5,7 +5,7 @@
 use http::HeaderValue;
 
 /// Why a target is refused, in words for the client.
-pub(crate) type Refusal = &'static str;
+pub type Refusal = &'static str;
 
 /// Path and query as the upstream gets them.
 ///
@@ -14,7 +14,7 @@ pub(crate) type Refusal = &'static str;
 /// segments in any encoding, where `%2e` counts as a dot and `%2f`, `\` and `%5c` as a slash, since
 /// an upstream that decodes before it splits would leave the route's path. Empty segments and an
 /// encoded slash alone are passed on as sent.
-pub(crate) fn check_path_and_query(target: &str) -> Result<(), Refusal> {
+pub fn check_path_and_query(target: &str) -> Result<(), Refusal> {
     let bytes = target.as_bytes();
     if bytes.first() != Some(&b'/') {
         return Err("The request target must begin with a slash.");
@@ -78,7 +78,7 @@ fn decode(digits: &[u8]) -> Option<u8> {
 
 /// The authority in lower case without the scheme's own port; none when it is not one (RFC 9110,
 /// section 7.2; RFC 3986, section 3.2.2).
-pub(crate) fn normalize_authority(raw: &HeaderValue, scheme: &str) -> Option<String> {
+pub fn normalize_authority(raw: &HeaderValue, scheme: &str) -> Option<String> {
     let text = raw.to_str().ok()?;
     if text.len() > 255 + 6 {
         return None;

@@ -1,4 +1,4 @@
-//! One request on its way through the node, and its answer once there is one. Filters see it
+//! One request on its way through the edge, and its answer once there is one. Filters see it
 //! through `http-exchange` and `cache-policy`; the cache and the proxy work on it directly.
 
 use std::net::IpAddr;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, request, response};
 use zephyr_edge_core::cache_policy::CacheDirectives;
+
+use crate::admission::Admitted;
 
 /// A request and its answer, without their bodies.
 #[derive(Debug)]
@@ -50,6 +52,64 @@ impl FieldChange {
             Self::Set(name, value) => drop(headers.insert(name, value)),
             Self::Append(name, value) => drop(headers.append(name, value)),
             Self::Remove(name) => drop(headers.remove(name)),
+        }
+    }
+}
+
+impl Exchange {
+    /// A request that has been admitted and has found its route.
+    #[must_use]
+    pub fn new(
+        id: Arc<str>,
+        admitted: Admitted,
+        route: Arc<str>,
+        request: request::Parts,
+    ) -> Self {
+        Self {
+            id,
+            client: admitted.client,
+            scheme: admitted.scheme,
+            authority: admitted.authority,
+            route,
+            request,
+            response: None,
+            pending: Vec::new(),
+            cache: CacheDirectives::default(),
+        }
+    }
+
+    /// The same exchange for a request of the cache's own: a GET for the whole, for no client in
+    /// particular.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut request = self.request.clone();
+        request.method = http::Method::GET;
+        Self {
+            id: Arc::clone(&self.id),
+            client: self.client,
+            scheme: self.scheme,
+            authority: Arc::clone(&self.authority),
+            route: Arc::clone(&self.route),
+            request,
+            response: None,
+            pending: Vec::new(),
+            cache: self.cache.clone(),
+        }
+    }
+
+    /// Stands in for an exchange while a filter has it.
+    #[must_use]
+    pub fn placeholder(&self) -> Self {
+        Self {
+            id: Arc::clone(&self.id),
+            client: self.client,
+            scheme: self.scheme,
+            authority: Arc::clone(&self.authority),
+            route: Arc::clone(&self.route),
+            request: http::Request::new(()).into_parts().0,
+            response: None,
+            pending: Vec::new(),
+            cache: CacheDirectives::default(),
         }
     }
 }
