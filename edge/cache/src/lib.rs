@@ -1,17 +1,21 @@
 //! HTTP cache decisions (RFC 9111), without a cache: nothing here does I/O, holds a lock or reads a
 //! clock. Time comes in as a value, so every rule can be tested and runs on every host.
 //!
+//! * [`way`]: has the cache anything to do with this request?
 //! * [`key`]: which requests ask for the same thing (section 2)
 //! * [`storable`]: may this answer be stored? (section 3)
 //! * [`freshness`], [`age`], [`targeted`]: for how long is it fresh? (section 4.2, RFC 9213)
 //! * [`reuse`], [`request`]: may a stored answer be given to this request? (section 4, RFC 5861)
 //! * [`vary`]: is it the right one of several? (section 4.1)
-//! * [`conditional`], [`range`]: what of it does the client want? (RFC 9110, sections 13 and 14)
+//! * [`answer`], [`conditional`], [`range`]: what of it does the client want? (RFC 9110, sections 13
+//!   and 14)
 //! * [`revalidate`]: how to ask the upstream, and what its answer changes (sections 4.3.1 to 4.3.4)
-//! * [`invalidate`], [`groups`]: what does a write make stale? (section 4.4, RFC 9875)
+//! * [`invalidate`], [`groups`], [`name`], [`purge`]: what does a write or a purge drop? (section 4.4,
+//!   RFC 9875)
 //! * [`status`]: how to tell what was done (RFC 9211)
 
 pub mod age;
+pub mod answer;
 pub mod cache_control;
 pub mod conditional;
 pub mod date;
@@ -19,23 +23,31 @@ pub mod freshness;
 pub mod groups;
 pub mod invalidate;
 pub mod key;
+pub mod name;
+pub mod purge;
 pub mod range;
 pub mod request;
 pub mod reuse;
 pub mod revalidate;
 pub mod status;
 pub mod storable;
+pub mod stored;
 mod structured;
 pub mod targeted;
 pub mod vary;
+pub mod way;
 
 pub use cache_control::CacheControl;
 pub use freshness::Freshness;
+pub use name::Name;
+pub use purge::Purge;
 pub use request::RequestDirectives;
-pub use reuse::Reuse;
+pub use reuse::{Look, Reuse};
 pub use status::Status;
 pub use storable::{Candidate, NotStorable};
+pub use stored::Head;
 pub use vary::Selection;
+pub use way::Way;
 
 /// Fields of a test, by name and value.
 #[cfg(test)]

@@ -55,6 +55,40 @@ pub fn decide(stored: &Freshness, request: &RequestDirectives, now: Duration) ->
     Reuse::Validate("stale")
 }
 
+/// What to do with a stored answer, when the upstream may just have failed to answer for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Give it.
+    Give {
+        /// Whether it is to be refreshed behind the client's back.
+        refresh: bool,
+        /// What `Cache-Status` says beside.
+        detail: Option<&'static str>,
+    },
+    /// Ask the upstream first. The text is the `fwd` of `Cache-Status`.
+    Validate(&'static str),
+}
+
+/// The decision. `backs_off` is whether the upstream is left alone for a while, because it failed.
+#[must_use]
+pub fn look(
+    stored: &Freshness,
+    request: &RequestDirectives,
+    now: Duration,
+    backs_off: bool,
+) -> Look {
+    let give = |refresh, detail| Look::Give { refresh, detail };
+    match decide(stored, request, now) {
+        Reuse::Fresh => give(false, None),
+        Reuse::StaleAsked => give(false, Some("max-stale")),
+        Reuse::StaleWhileRevalidate => give(!backs_off, Some("stale-while-revalidate")),
+        Reuse::Validate("stale") if backs_off && serves_errors(stored, now) => {
+            give(false, Some("stale-if-error"))
+        }
+        Reuse::Validate(reason) => Look::Validate(reason),
+    }
+}
+
 /// Whether a stored answer may take the place of an upstream's failure (RFC 5861, section 4; RFC
 /// 9111, section 4.3.3).
 #[must_use]

@@ -1,6 +1,11 @@
 //! Asking the upstream about a stored answer (RFC 9111, section 4.3).
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::answer;
+use crate::stored::Head;
 
 /// Makes a request conditional on the stored answer (section 4.3.1); false when the answer has no
 /// validator, so that only a new one helps.
@@ -46,6 +51,15 @@ pub fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
 fn opaque(etag: &HeaderValue) -> &[u8] {
     let bytes = etag.as_bytes();
     bytes.strip_prefix(b"W/").unwrap_or(bytes)
+}
+
+/// The fields of a stored answer after a 304 about it.
+#[must_use]
+pub fn freshened(stored: &Head, not_modified: &HeaderMap, arrived: Duration) -> HeaderMap {
+    let mut headers = stored.original();
+    update(&mut headers, not_modified);
+    answer::set_date(&mut headers, arrived);
+    headers
 }
 
 /// Takes the fields of a 304 over (section 3.2).

@@ -52,6 +52,39 @@ impl Selection {
         Some(Self(names(response)?.into_iter().map(with_value).collect()))
     }
 
+    /// What selects among answers that depend on these fields.
+    #[must_use]
+    pub fn by(names: &[HeaderName], request: &HeaderMap) -> Self {
+        let with_value = |name: &HeaderName| {
+            let value = normalised(request, name).map(|value| value.into_owned().into());
+            (name.clone(), value)
+        };
+        let mut fields: Vec<Field> = names.iter().map(with_value).collect();
+        fields.sort_unstable_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+        Self(fields.into())
+    }
+
+    /// The fields that the answer depends on.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
+    /// Appends what the request has in these fields: equal for all requests that the answer is for,
+    /// and for no others.
+    pub fn append_key(&self, key: &mut Vec<u8>) {
+        for (name, value) in &self.0 {
+            key.extend_from_slice(name.as_str().as_bytes());
+            match value {
+                Some(value) => {
+                    key.push(b'=');
+                    key.extend_from_slice(&(value.len() as u64).to_le_bytes());
+                    key.extend_from_slice(value);
+                }
+                None => key.push(b'-'),
+            }
+        }
+    }
+
     /// Whether the answer is for this request as well.
     #[must_use]
     pub fn matches(&self, request: &HeaderMap) -> bool {

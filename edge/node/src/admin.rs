@@ -21,9 +21,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics;
 use crate::report;
 use crate::shared::Shared;
-use crate::{metrics, pipeline};
 
 /// For a request's head to arrive, and for idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

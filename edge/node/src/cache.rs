@@ -16,7 +16,6 @@ mod keep;
 mod key;
 mod lookup;
 mod pipe;
-mod purge;
 mod refresh;
 mod serve;
 mod shard;
@@ -38,7 +37,7 @@ use crate::body::Body;
 use crate::error::ProxyError;
 use crate::exchange::Exchange;
 
-pub use purge::Purge;
+pub use zephyr_cache::Purge;
 
 /// How the cache is set up.
 #[derive(Clone, Copy, Debug)]
@@ -143,9 +142,9 @@ impl Cache {
         match what {
             Purge::Keys(keys) => keys
                 .iter()
-                .map(|key| self.tags.purge(tags::Name::Key(key)))
+                .map(|key| self.tags.purge(zephyr_cache::Name::Key(key)))
                 .sum(),
-            Purge::Url(url) => self.tags.purge(purge::Target::of(url).name()),
+            Purge::Url(url) => self.tags.purge(zephyr_cache::purge::Url::of(url).name()),
             Purge::All => {
                 self.tags.purge_all();
                 self.slots

@@ -30,6 +30,6 @@ pub mod wasm;
 mod worker;
 
 pub use config::{Config, ConfigError, ParseOptions};
+pub use node::{Node, Secrets};
 pub use zephyr_edge_pipeline::{config, error, exchange, router};
 pub(crate) use zephyr_edge_pipeline::{fields, forwarded};
-pub use node::{Node, Secrets};

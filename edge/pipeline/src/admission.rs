@@ -113,11 +113,7 @@ pub fn admit(
     fields::remove_untrusted(&mut parts.headers, connection.trusted());
     let mut client = connection.address();
     if connection.trusted() {
-        let trusted = |ip| {
-            trusted_proxies
-                .iter()
-                .any(|network| network.contains(ip))
-        };
+        let trusted = |ip| trusted_proxies.iter().any(|network| network.contains(ip));
         client = forwarded::client_of(&parts.headers, client, trusted);
         forwarded::extend_chain(&mut parts.headers, connection.address());
     }

@@ -59,12 +59,7 @@ impl FieldChange {
 impl Exchange {
     /// A request that has been admitted and has found its route.
     #[must_use]
-    pub fn new(
-        id: Arc<str>,
-        admitted: Admitted,
-        route: Arc<str>,
-        request: request::Parts,
-    ) -> Self {
+    pub fn new(id: Arc<str>, admitted: Admitted, route: Arc<str>, request: request::Parts) -> Self {
         Self {
             id,
             client: admitted.client,

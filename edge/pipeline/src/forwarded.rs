@@ -67,11 +67,7 @@ pub fn extend_chain(headers: &mut HeaderMap, peer: IpAddr) {
 
 /// The client behind a chain of trusted proxies: the last address in `X-Forwarded-For` that is not
 /// one of them. An entry that is no address ends the search.
-pub fn client_of(
-    headers: &HeaderMap,
-    peer: IpAddr,
-    trusted: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
+pub fn client_of(headers: &HeaderMap, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut client = peer;
     let lines = headers.get_all(fields::X_FORWARDED_FOR).iter().rev();
     for line in lines {

@@ -3,7 +3,6 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use zephyr_edge_core::Problem;
 
-
 /// An answer with a problem body, which no cache may keep.
 #[must_use]
 pub fn response(status: u16, detail: &str, id: &str) -> Response<Vec<u8>> {

@@ -1,19 +1,16 @@
-//! From a stored answer to the answer of one request: 200, 206, 304 or 416.
+//! From a stored answer to the answer of one request, body and all; what its head says is decided in
+//! [`zephyr_cache::answer`].
 
 use std::time::Duration;
 
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use zephyr_cache::range::{self, Range};
-use zephyr_cache::status::Status;
-use zephyr_cache::targeted::CDN_CACHE_CONTROL;
-use zephyr_cache::{conditional, groups};
+use http::{HeaderMap, Method};
+use zephyr_cache::Status;
+use zephyr_cache::answer::{self, Part};
+pub(super) use zephyr_cache::answer::{is_not_modified, set_date, strip, tell, to_not_modified};
 
 use super::stored::Stored;
 use crate::body::Body;
-
-/// `Cache-Status` (RFC 9211).
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Answers a request from the store.
 pub(super) fn from_store(
@@ -23,140 +20,13 @@ pub(super) fn from_store(
     now: Duration,
     status: &Status<'_>,
 ) -> (Parts, Body) {
-    let (mut parts, ()) = http::Response::new(()).into_parts();
-    parts.status = stored.head.status;
-    parts.headers = stored.head.headers.clone();
-    let age = HeaderValue::from(stored.freshness.age(now));
-    parts.headers.insert(header::AGE, age);
-    let value = status_value(stored.head.before.as_ref(), status);
-    parts.headers.insert(CACHE_STATUS, value);
-    let partly = if stored.head.status == StatusCode::OK {
-        partly(stored, method, request, now, &mut parts)
-    } else {
-        None
+    let length = stored.body.len() as u64;
+    let (head, freshness) = (&stored.head, &stored.freshness);
+    let (parts, part) = answer::from_store(head, length, freshness, method, request, now, status);
+    let body = match part {
+        Part::Whole => Body::full(stored.body.clone()),
+        Part::Nothing => Body::Empty,
+        Part::Range(first, last) => Body::full(stored.body.slice(first as usize..=last as usize)),
     };
-    if *method == Method::HEAD {
-        if partly.is_none() {
-            // What GET would have said.
-            let length = HeaderValue::from(stored.body.len());
-            let length_of = parts.headers.entry(header::CONTENT_LENGTH);
-            length_of.or_insert(length);
-        }
-        return (parts, Body::Empty);
-    }
-    let body = partly.unwrap_or_else(|| Body::full(stored.body.clone()));
     (parts, body)
-}
-
-/// What conditions and ranges leave of a 200 (RFC 9110, section 13.2.2: conditions first).
-fn partly(
-    stored: &Stored,
-    method: &Method,
-    request: &HeaderMap,
-    now: Duration,
-    parts: &mut Parts,
-) -> Option<Body> {
-    if is_not_modified(request, &stored.head.headers, now) {
-        to_not_modified(parts);
-        return Some(Body::Empty);
-    }
-    // Section 14.2: of a GET only.
-    if *method != Method::GET || !request.contains_key(header::RANGE) {
-        return None;
-    }
-    let length = stored.body.len();
-    match range::select(request, &stored.head.headers, length as u64) {
-        Range::Whole => None,
-        Range::Part(first, last) => {
-            parts.status = StatusCode::PARTIAL_CONTENT;
-            set(
-                parts,
-                header::CONTENT_RANGE,
-                &format!("bytes {first}-{last}/{length}"),
-            );
-            let part = stored.body.slice(first as usize..=last as usize);
-            let length = HeaderValue::from(part.len());
-            parts.headers.insert(header::CONTENT_LENGTH, length);
-            Some(Body::full(part))
-        }
-        Range::Unsatisfiable => {
-            parts.status = StatusCode::RANGE_NOT_SATISFIABLE;
-            // What the fields tell is about the whole: nobody may store this as if it were that.
-            let about_the_whole = [
-                header::CONTENT_TYPE,
-                header::CONTENT_ENCODING,
-                header::CONTENT_LANGUAGE,
-                header::EXPIRES,
-                header::ETAG,
-                header::LAST_MODIFIED,
-            ];
-            for name in about_the_whole {
-                parts.headers.remove(name);
-            }
-            set(parts, header::CACHE_CONTROL, "no-store");
-            set(parts, header::CONTENT_RANGE, &format!("bytes */{length}"));
-            set(parts, header::CONTENT_LENGTH, "0");
-            Some(Body::Empty)
-        }
-    }
-}
-
-fn set(parts: &mut Parts, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        parts.headers.insert(name, value);
-    }
-}
-
-/// Whether the client has this already.
-pub(super) fn is_not_modified(request: &HeaderMap, answer: &HeaderMap, now: Duration) -> bool {
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    conditional::is_conditional(request) && conditional::not_modified(request, answer, seconds)
-}
-
-/// Makes the head of a 200 that of a 304.
-pub(super) fn to_not_modified(parts: &mut Parts) {
-    parts.status = StatusCode::NOT_MODIFIED;
-    for name in &conditional::NOT_MODIFIED_OMITS {
-        parts.headers.remove(name);
-    }
-}
-
-/// Adds this cache's member: it stands nearest to the client, so last (RFC 9211, section 2).
-pub(super) fn tell(headers: &mut HeaderMap, status: &Status<'_>) {
-    let before = joined(headers, &CACHE_STATUS);
-    headers.insert(CACHE_STATUS, status_value(before.as_ref(), status));
-}
-
-/// The lines of a field as one, in bytes of their own.
-pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    let mut text = first.as_bytes().to_vec();
-    for line in lines {
-        text.extend_from_slice(b", ");
-        text.extend_from_slice(line.as_bytes());
-    }
-    HeaderValue::from_bytes(&text).ok()
-}
-
-fn status_value(before: Option<&HeaderValue>, status: &Status<'_>) -> HeaderValue {
-    thread_local! {
-        static TEXT: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-    }
-    TEXT.with_borrow_mut(|text| {
-        text.clear();
-        if let Some(before) = before {
-            text.extend_from_slice(before.as_bytes());
-            text.extend_from_slice(b", ");
-        }
-        status.append(text);
-        HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static(""))
-    })
-}
-
-/// Takes off what the upstream says to this cache alone.
-pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in [groups::SURROGATE_KEY, groups::CACHE_TAG, CDN_CACHE_CONTROL] {
-        headers.remove(name);
-    }
 }

@@ -7,17 +7,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use zephyr_cache::{
-    Candidate, NotStorable, Selection, Status, conditional, date, groups, key, reuse, revalidate,
+    Candidate, Head, NotStorable, Selection, Status, conditional, name, reuse, revalidate,
 };
 
 use super::flight::{PASS, PASS_FAILURE, Pilot};
 use super::keep::Keep;
 use super::key::Key;
-use super::stored::{Head, Stored};
-use super::tags::{Name, Names};
+use super::stored::Stored;
+use super::tags::Names;
 use super::{Cache, Fetch, Served, answer, fill};
 use crate::body::Body;
 use crate::error::{ProxyError, Source};
@@ -136,9 +136,7 @@ impl Cache {
         parts: &Parts,
         trip: Trip,
     ) -> (Parts, Body) {
-        let mut headers = stored.head.original();
-        revalidate::update(&mut headers, &parts.headers);
-        set_date(&mut headers, trip.arrived);
+        let headers = revalidate::freshened(&stored.head, &parts.headers, trip.arrived);
         let status = stored.head.status;
         let assessed = assess(x, status, &headers, trip);
         let request = &x.request.headers;
@@ -184,7 +182,7 @@ impl Cache {
         body: Body,
         trip: Trip,
     ) -> (Parts, Body) {
-        set_date(&mut parts.headers, trip.arrived);
+        answer::set_date(&mut parts.headers, trip.arrived);
         let request = &x.request.headers;
         let assessed = if length(&parts.headers, &body) > self.largest as u64 {
             Err(NotStorable("too-large"))
@@ -265,32 +263,10 @@ impl Cache {
         shard.remove(key.as_ref(), request);
     }
 
-    /// All names of an answer: those it has, those filters gave it, and its URL, as it was asked for
-    /// and as filters see it.
     fn names(&self, x: &Exchange, headers: &HeaderMap, began: u64) -> Names {
-        let keys = groups::surrogate_keys(headers);
-        let of_origin = groups::of(headers);
-        let authority = &*x.authority;
-        let uri = &x.request.uri;
-        let (path, own) = (uri.path(), uri.query());
-        let url = |query| Name::Url {
-            authority,
-            path,
-            query,
-        };
-        let effective = key::effective_query(own, &x.cache);
-        let names = keys
-            .iter()
-            .chain(&x.cache.surrogate_keys)
-            .map(|key| Name::Key(key))
-            .chain(
-                of_origin
-                    .iter()
-                    .map(|group| Name::Group { authority, group }),
-            )
-            .chain([url(own)])
-            .chain((effective != own).then(|| url(effective)));
-        self.tags.names(began, names)
+        name::of_answer(&x.authority, &x.request.uri, &x.cache, headers, |names| {
+            self.tags.names(began, names)
+        })
     }
 }
 
@@ -317,20 +293,6 @@ fn length(headers: &HeaderMap, body: &Body) -> u64 {
     let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|told| told.to_str().ok()?.parse().ok());
     body.size_hint().lower().max(told.unwrap_or(0))
-}
-
-/// An answer without a date gets that of its arrival (RFC 9110, section 6.6.1): given later, it would
-/// look as if it were made then.
-fn set_date(headers: &mut HeaderMap, arrived: Duration) {
-    let seconds = i64::try_from(arrived.as_secs()).unwrap_or(i64::MAX);
-    let known = headers
-        .get(header::DATE)
-        .and_then(|date| date::parse(date.to_str().ok()?, seconds));
-    if known.is_none()
-        && let Ok(date) = HeaderValue::from_str(&date::format(seconds))
-    {
-        headers.insert(header::DATE, date);
-    }
 }
 
 /// The request to send on.

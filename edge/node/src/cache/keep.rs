@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use zephyr_cache::Freshness;
 use zephyr_cache::vary::Selection;
+use zephyr_cache::{Freshness, Head};
 
 use super::Cache;
 use super::flight::{PASS, Pilot};
 use super::key::Key;
-use super::stored::{Head, Stored};
+use super::stored::Stored;
 use super::tags::Names;
 
 /// What an answer is stored with, once its body is whole. Dropped before that, those who wait look

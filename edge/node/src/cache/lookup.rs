@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, header};
-use zephyr_cache::reuse::{self, Reuse};
+use zephyr_cache::reuse;
 use zephyr_cache::vary::Selection;
 use zephyr_cache::{RequestDirectives, Status};
 
@@ -69,19 +69,10 @@ impl Cache {
             }
         };
         let now = self.now();
-        let (refresh, detail) = match reuse::decide(&stored.freshness, directives, now) {
-            Reuse::Fresh => (false, None),
-            Reuse::StaleAsked => (false, Some("max-stale")),
-            Reuse::StaleWhileRevalidate => {
-                let refresh = !stored.backs_off(now);
-                (refresh, Some("stale-while-revalidate"))
-            }
-            Reuse::Validate("stale")
-                if stored.backs_off(now) && reuse::serves_errors(&stored.freshness, now) =>
-            {
-                (false, Some("stale-if-error"))
-            }
-            Reuse::Validate(reason) => {
+        let backs_off = stored.backs_off(now);
+        let (refresh, detail) = match reuse::look(&stored.freshness, directives, now, backs_off) {
+            reuse::Look::Give { refresh, detail } => (refresh, detail),
+            reuse::Look::Validate(reason) => {
                 return Look::Forward(Forward {
                     reason,
                     flight: self.flight_of(key.hash, &stored.selection, request),

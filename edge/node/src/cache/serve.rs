@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::{Method, StatusCode, header};
 use http_body::Body as _;
-use zephyr_cache::{RequestDirectives, Status, conditional, invalidate};
+use zephyr_cache::{RequestDirectives, Status, Way, conditional, way};
 
 use super::flight::{Boarding, Landing, PASS};
 use super::forward::{Errand, copy};
@@ -35,24 +35,20 @@ impl Cache {
         body: Body,
         fetch: &Rc<dyn Fetch>,
     ) -> Served {
-        let method = &x.request.method;
-        if invalidate::is_unsafe(method) {
-            return self.write(x, body, fetch).await;
-        }
-        if let Some(reason) = x.cache.bypass.clone() {
-            return self.pass(x, body, fetch, "bypass", Some(&reason)).await;
-        }
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return self.pass(x, body, fetch, "method", None).await;
-        }
-        if !body.is_end_stream() {
-            // What a body in a GET means, only the origin knows (RFC 9110, section 9.3.1).
-            return self.pass(x, body, fetch, "request", Some("body")).await;
-        }
-        if conditional::is_for_origin(&x.request.headers) {
-            return self
-                .pass(x, body, fetch, "request", Some("precondition"))
-                .await;
+        let request = &x.request;
+        match way::of(
+            &request.method,
+            &request.headers,
+            &x.cache,
+            !body.is_end_stream(),
+        ) {
+            Way::Look => {}
+            Way::Pass { reason, detail } => {
+                return self.pass(x, body, fetch, reason, detail.as_deref()).await;
+            }
+            Way::Write { reason, detail } => {
+                return self.write(x, body, fetch, reason, detail.as_deref()).await;
+            }
         }
         let directives = RequestDirectives::of(&x.request.headers);
         let probe = Probe::of(x, &self.hasher);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use zephyr_cache::Name;
 
 use super::key::BuildHashed;
 
@@ -23,21 +24,6 @@ const SWEEP: usize = 4096;
 /// Purges remembered of names that nothing stored has: something on its way may have them. When
 /// there are more, what began before the forgotten ones is not stored.
 const MAX_RECENT: usize = 65_536;
-
-/// What answers are purged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Name<'a> {
-    /// A surrogate key, of the whole site.
-    Key(&'a str),
-    /// A cache group, of one origin (RFC 9875). The scheme is left out, as below.
-    Group { authority: &'a str, group: &'a str },
-    /// A URL. The scheme is left out: a node behind a TLS terminator knows its own by another one.
-    Url {
-        authority: &'a str,
-        path: &'a str,
-        query: Option<&'a str>,
-    },
-}
 
 /// All names.
 #[derive(Debug)]

@@ -172,7 +172,7 @@ fn what_came_on_a_connection_is_copied_out_of_its_buffer() {
     let mut headers = http::HeaderMap::new();
     let value = http::HeaderValue::from_maybe_shared(buffer.slice(..10)).unwrap();
     headers.insert("x-a", value);
-    let head = super::super::stored::Head::new(http::StatusCode::OK, &headers);
+    let head = zephyr_cache::Head::new(http::StatusCode::OK, &headers);
     drop(headers);
     assert_eq!(head.headers["x-a"], "xxxxxxxxxx");
     assert!(

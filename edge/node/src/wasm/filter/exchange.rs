@@ -107,7 +107,10 @@ impl HostExchange for FilterState {
     }
 
     fn append_response_header(&mut self, _: X, name: String, value: String) -> Written {
-        Ok(self.exchange()?.add_to_answer(&name, value).map_err(refused))
+        Ok(self
+            .exchange()?
+            .add_to_answer(&name, value)
+            .map_err(refused))
     }
 
     fn remove_response_header(&mut self, _: X, name: String) -> Written {

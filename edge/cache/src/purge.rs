@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::tags::Name;
+use crate::name::Name;
 
 /// What to drop, as the control stream says it: `{"keys":[..]}`, `{"url":".."}` or `{"all":true}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +37,16 @@ impl<'de> Deserialize<'de> for Purge {
 /// A URL to purge: the authority in lower case and without the scheme's default port, as the node
 /// knows it from requests.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub struct Url<'a> {
     authority: String,
     path: &'a str,
     query: Option<&'a str>,
 }
 
-impl<'a> Target<'a> {
-    pub(super) fn of(url: &'a str) -> Self {
+impl<'a> Url<'a> {
+    /// Reads a URL; what has no scheme is of `http`.
+    #[must_use]
+    pub fn of(url: &'a str) -> Self {
         let url = url.split('#').next().unwrap_or_default();
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let (authority, target) = rest
@@ -69,7 +71,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    pub(super) fn name(&self) -> Name<'_> {
+    /// The name of its answers.
+    #[must_use]
+    pub fn name(&self) -> Name<'_> {
         Name::Url {
             authority: &self.authority,
             path: self.path,
@@ -84,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_url_is_the_same_however_it_is_spelt() {
-        let target = |authority: &str, path, query| Target {
+        let target = |authority: &str, path, query| Url {
             authority: authority.into(),
             path,
             query,
@@ -103,7 +107,7 @@ mod tests {
                 target("a.example", "/x", Some("u=http://b/")),
             ),
         ] {
-            assert_eq!(Target::of(url), expected, "{url}");
+            assert_eq!(Url::of(url), expected, "{url}");
         }
     }
 
