@@ -1,7 +1,6 @@
 //! What filters may ask of the node: keys and values, rate limits, signatures. One set for all
 //! filters of a node; each call names the component that asks.
 
-pub(crate) mod kv;
 pub mod limiter;
 pub mod signatures;
 

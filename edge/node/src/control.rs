@@ -4,7 +4,6 @@
 //! node asks for what came after the last one it has. What it has is kept in `control.json` in the
 //! data folder, so that a node that starts while the origin is away starts with its last good state.
 
-mod change;
 mod origin;
 mod state;
 mod stream;
@@ -17,8 +16,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use change::{Change, Kind};
 pub(crate) use state::State;
+
+use zephyr_edge_pipeline::control::{Change, Kind};
 
 use crate::config::Control;
 use crate::report;

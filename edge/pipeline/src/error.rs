@@ -45,6 +45,21 @@ impl ProxyError {
         }
     }
 
+    /// Only a stored answer was asked for, and there is none (RFC 9111, section 5.2.1.7).
+    #[must_use]
+    pub fn not_stored() -> Self {
+        let detail = "There is no stored answer, and only a stored one was asked for.";
+        Self::new(Source::Client, http::StatusCode::GATEWAY_TIMEOUT, detail)
+    }
+
+    /// The upstream answered 304 to a request without a condition.
+    #[must_use]
+    pub fn unasked_not_modified() -> Self {
+        let detail = "The upstream gave an answer that was not asked for.";
+        Self::new(Source::Upstream, http::StatusCode::BAD_GATEWAY, detail)
+            .with_cause("304 without a condition")
+    }
+
     /// Adds what to log.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<BoxError>) -> Self {

@@ -87,9 +87,7 @@ impl Cache {
                     self.drop_stored(errand.key, &x.request.headers);
                 }
                 _ => {
-                    let detail = "The upstream gave an answer that was not asked for.";
-                    let error = ProxyError::new(Source::Upstream, StatusCode::BAD_GATEWAY, detail);
-                    return Err(error.with_cause("304 without a condition"));
+                    return Err(ProxyError::unasked_not_modified());
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use http::{Method, StatusCode, header};
+use http::{Method, header};
 use http_body::Body as _;
 use zephyr_cache::{RequestDirectives, Status, Way, conditional, way};
 
@@ -15,7 +15,7 @@ use super::key::{Key, Probe};
 use super::lookup::{Forward, Look};
 use super::{Cache, Fetch, Served, answer};
 use crate::body::Body;
-use crate::error::{ProxyError, Source};
+use crate::error::ProxyError;
 use crate::exchange::Exchange;
 
 /// A request that has waited so often for others goes on its own.
@@ -86,10 +86,7 @@ impl Cache {
                 Look::Forward(forward) => forward,
             };
             if directives.only_if_cached {
-                // RFC 9111, section 5.2.1.7.
-                let detail = "There is no stored answer, and only a stored one was asked for.";
-                let status = StatusCode::GATEWAY_TIMEOUT;
-                return Err(ProxyError::new(Source::Client, status, detail));
+                return Err(ProxyError::not_stored());
             }
             // A part is fetched as a part: the whole may be far larger, and is not asked for.
             let partial =

@@ -6,7 +6,9 @@ use bytes::{Buf as _, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 
-use super::{Change, Client, Kind, origin};
+use zephyr_edge_pipeline::control::{Change, Kind};
+
+use super::{Client, origin};
 
 /// The origin sends a line at least every five seconds; this long without one, it is gone.
 const SILENCE: Duration = Duration::from_secs(15);

@@ -5,18 +5,12 @@
 
 use wasmtime::component::Resource;
 use zephyr_edge_core::cache_policy::{CachePolicy as _, is_surrogate_key};
+use zephyr_edge_pipeline::filter_view::{
+    MAX_KEY_BYTES, MAX_KEY_PARTS, MAX_REASON, MAX_SURROGATE_KEYS,
+};
 
 use super::bindings::zephyr::edge::cache_policy::Host;
 use super::state::{FilterState, Handle};
-
-/// Parts that may be added to a cache key.
-const MAX_KEY_PARTS: usize = 64;
-/// Bytes of one part, and of the key's query.
-const MAX_KEY_BYTES: usize = 8 << 10;
-/// Surrogate keys that an answer may have.
-const MAX_SURROGATE_KEYS: usize = 256;
-/// Characters of a reason.
-const MAX_REASON: usize = 64;
 
 type X = Resource<Handle>;
 

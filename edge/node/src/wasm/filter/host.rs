@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use zephyr_edge_core::capability::{Algorithm, Limit, LimiterError};
 use zephyr_edge_core::gcra;
+use zephyr_edge_pipeline::kv_scope as scope;
 
 use super::bindings::zephyr::edge::{kv, limiter, log, signatures, types};
 use super::state::FilterState;
-use crate::capability::kv as scope;
 use crate::wasm::stdio::cut;
 
 const NOT_IN_TIME: &str = "no answer in time";

@@ -1,4 +1,4 @@
-//! Which keys a component may read and write, and what they are called in the node's store.
+//! Which keys a component may read and write, and what they are called in the host's store.
 //!
 //! Keys that begin with `site/` belong to the site: all components read them, none writes them. Any
 //! other key belongs to the component and lies below `c/<component>/`.
@@ -7,7 +7,11 @@
 const MAX_KEY_BYTES: usize = 512;
 
 /// The store's key for one that a component reads.
-pub(crate) fn readable(component: &str, key: &str) -> Result<String, String> {
+///
+/// # Errors
+///
+/// Says which bound the key breaks.
+pub fn readable(component: &str, key: &str) -> Result<String, String> {
     bounded(key)?;
     if key.starts_with("site/") {
         Ok(key.to_owned())
@@ -17,7 +21,11 @@ pub(crate) fn readable(component: &str, key: &str) -> Result<String, String> {
 }
 
 /// The store's key for one that a component writes.
-pub(crate) fn writable(component: &str, key: &str) -> Result<String, String> {
+///
+/// # Errors
+///
+/// Says which bound the key breaks, or that it is the site's.
+pub fn writable(component: &str, key: &str) -> Result<String, String> {
     bounded(key)?;
     if key.starts_with("site/") {
         return Err("keys below `site/` are read-only".to_owned());

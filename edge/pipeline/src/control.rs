@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-
-use crate::cache::Purge;
+use zephyr_cache::Purge;
 
 /// One line. Unknown fields are let pass, so that a newer origin can say more.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Change {
+pub struct Change {
     /// Its place in the log; of a ping: the head of the log.
-    pub(crate) seq: u64,
+    pub seq: u64,
+    /// What it says.
     #[serde(flatten)]
-    pub(crate) kind: Kind,
+    pub kind: Kind,
 }
 
 /// What a line says.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub enum Kind {
     /// The first line: all keys and values of the site.
     Hello {
+        /// Keys with their values.
         #[serde(default)]
         kv: BTreeMap<String, String>,
         /// Whether the log no longer reaches back to what was asked for.
@@ -28,9 +29,17 @@ pub(crate) enum Kind {
         reset: bool,
     },
     /// Stored answers to drop.
-    Purge { purge: Purge },
+    Purge {
+        /// What to drop.
+        purge: Purge,
+    },
     /// A key that has changed; without a value it is gone.
-    Kv { key: String, value: Option<String> },
+    Kv {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: Option<String>,
+    },
     /// Nothing, in time.
     Ping,
 }
