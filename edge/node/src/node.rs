@@ -53,6 +53,7 @@ impl Node {
     /// A component that is refused, a port that is taken, a folder that cannot be written, a secret
     /// that is missing. The message names which.
     pub async fn start(config: Config, secrets: Secrets) -> anyhow::Result<Self> {
+        config.check_for_node()?;
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;

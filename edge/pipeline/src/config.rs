@@ -137,6 +137,47 @@ impl Config {
         })
     }
 
+    /// What Zephyr's own node cannot do, though other hosts can.
+    ///
+    /// # Errors
+    ///
+    /// An upstream, or the origin, is to be asked over TLS.
+    pub fn check_for_node(&self) -> Result<(), ConfigError> {
+        let mut urls = self.upstreams.iter();
+        let upstream = urls.find(|(_, upstream)| upstream.url.is_tls());
+        let key = upstream.map(|(name, _)| format!("upstreams.{name}.url"));
+        let control = self.control.as_ref().filter(|control| control.url.is_tls());
+        let Some(key) = key.or(control.map(|_| "control.url".to_owned())) else {
+            return Ok(());
+        };
+        Err(ConfigError {
+            file: self.file.clone(),
+            position: None,
+            message: format!("{key}: TLS to an upstream is not there yet on a node; use http"),
+        })
+    }
+
+    /// Sends what goes to the upstream `origin` and to the control plane to this server: for hosts
+    /// whose one setting is where the origin is.
+    ///
+    /// # Errors
+    ///
+    /// The URL is not a server's.
+    pub fn set_origin(&mut self, url: &str) -> Result<(), ConfigError> {
+        let origin = Origin::parse(url).map_err(|why| ConfigError {
+            file: self.file.clone(),
+            position: None,
+            message: format!("the origin's URL {url:?}: {why}"),
+        })?;
+        if let Some(upstream) = self.upstreams.get_mut("origin") {
+            upstream.url = origin.clone();
+        }
+        if let Some(control) = &mut self.control {
+            control.url = origin;
+        }
+        Ok(())
+    }
+
     /// Reads a configuration from a file; relative paths are looked up beside it.
     ///
     /// # Errors

@@ -73,12 +73,18 @@ pub struct Edge<P>(Rc<Inner<P>>);
 
 #[derive(Debug)]
 struct Inner<P> {
-    site: Site,
+    site: Rc<Site>,
+    memory: Rc<Memory>,
     platform: P,
+}
+
+/// What requests of one instance tell each other: nothing that must not be lost.
+#[derive(Debug, Default)]
+pub struct Memory {
     /// Stored answers whose upstream has failed, and until when it is left alone.
     backs_off: RefCell<HashMap<String, Duration>>,
-    /// Stored answers that somebody refreshes right now.
-    refreshing: RefCell<std::collections::HashSet<String>>,
+    /// Stored answers that somebody refreshes, and since when.
+    refreshing: RefCell<HashMap<String, Duration>>,
 }
 
 impl<P> Clone for Edge<P> {
@@ -89,22 +95,19 @@ impl<P> Clone for Edge<P> {
 
 /// For how long an upstream that failed is left alone.
 const BACK_OFF: Duration = Duration::from_secs(2);
-/// Upstreams' failures that are remembered.
-const MAX_BACK_OFFS: usize = 1024;
+/// A refresh that has taken longer than this is not waited for any more: these hosts may drop what
+/// goes on behind a client's back without a word.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Entries of each kind that are remembered.
+const MAX_REMEMBERED: usize = 1024;
 
 impl<P: Platform> Edge<P> {
     /// An edge for a site on a host.
-    pub fn new(site: Site, platform: P) -> Self {
-        for service in site.services() {
-            tracing::warn!(
-                "this host runs no service components: routes of {service:?} answer 501"
-            );
-        }
+    pub fn new(site: Rc<Site>, memory: Rc<Memory>, platform: P) -> Self {
         Self(Rc::new(Inner {
             site,
+            memory,
             platform,
-            backs_off: RefCell::default(),
-            refreshing: RefCell::default(),
         }))
     }
 
@@ -219,29 +222,43 @@ impl<P: Platform> Edge<P> {
 
     /// Notes that the upstream has failed to answer for a stored answer.
     pub(crate) fn upstream_failed(&self, key: &str, now: Duration) {
-        let mut backs_off = self.0.backs_off.borrow_mut();
-        if backs_off.len() >= MAX_BACK_OFFS {
-            backs_off.clear();
-        }
-        backs_off.insert(key.to_owned(), now + BACK_OFF);
+        note(
+            &mut self.0.memory.backs_off.borrow_mut(),
+            key,
+            now + BACK_OFF,
+        );
     }
 
     /// Whether it has failed just now.
     pub(crate) fn backs_off(&self, key: &str, now: Duration) -> bool {
-        let until = self.0.backs_off.borrow().get(key).copied();
+        let until = self.0.memory.backs_off.borrow().get(key).copied();
         // A clock set back must not make it longer.
         until.is_some_and(|until| now < until && until - now <= BACK_OFF)
     }
 
     /// Takes on the refresh of a stored answer; false when somebody has.
     pub(crate) fn begin_refresh(&self, key: &str) -> bool {
-        self.0.refreshing.borrow_mut().insert(key.to_owned())
+        let now = self.platform().now();
+        let mut refreshing = self.0.memory.refreshing.borrow_mut();
+        let since = refreshing.get(key);
+        if since.is_some_and(|since| *since <= now && now - *since < REFRESH) {
+            return false;
+        }
+        note(&mut refreshing, key, now);
+        true
     }
 
     /// A refresh is over.
     pub(crate) fn end_refresh(&self, key: &str) {
-        self.0.refreshing.borrow_mut().remove(key);
+        self.0.memory.refreshing.borrow_mut().remove(key);
     }
+}
+
+fn note(entries: &mut HashMap<String, Duration>, key: &str, at: Duration) {
+    if entries.len() >= MAX_REMEMBERED {
+        entries.clear();
+    }
+    entries.insert(key.to_owned(), at);
 }
 
 fn refused<B: From<Bytes>>(refusal: &Refusal, id: &str) -> Response<B> {

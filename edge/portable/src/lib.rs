@@ -7,6 +7,7 @@
 //! * [`site`]: `zephyr.toml` for such a host: routes, and the policies of their stages
 //! * [`edge`]: the way of a request
 //! * [`cache`]: the shared cache over whatever the host can store in
+//! * [`limits`]: counters of rate limits, for a host with one place that sees all requests
 //! * [`control`]: what the origin's control plane says, taken in by polling
 //! * [`signatures`]: checks of signatures in Rust, for hosts that bring none
 //!
@@ -15,6 +16,7 @@
 pub mod cache;
 pub mod control;
 pub mod edge;
+pub mod limits;
 pub mod linked;
 pub mod log;
 pub mod platform;

@@ -11,11 +11,11 @@ use http::{Request, Response};
 use zephyr_edge_core::capability::{
     Clock, Decision, KvError, Level, Limit, LimiterError, Log, Random,
 };
-use zephyr_edge_core::gcra;
 use zephyr_edge_pipeline::config::UpstreamConfig;
 use zephyr_edge_pipeline::{BoxError, ProxyError};
 
 use crate::cache::{Dropped, Marks, Record};
+use crate::limits::Counters;
 use crate::platform::{HostBody, Local, Platform};
 
 /// Asks an upstream.
@@ -27,7 +27,7 @@ pub struct Memory {
     fetch: Box<Fetch>,
     now: Box<dyn Fn() -> Duration>,
     kv: RefCell<HashMap<String, Vec<u8>>>,
-    tats: RefCell<HashMap<String, u64>>,
+    counters: RefCell<Counters>,
     stored: RefCell<HashMap<String, (String, Bytes)>>,
     marks: RefCell<Rc<Marks>>,
     random: Cell<u64>,
@@ -47,7 +47,7 @@ impl Memory {
             fetch,
             now: Box::new(now),
             kv: RefCell::default(),
-            tats: RefCell::default(),
+            counters: RefCell::default(),
             stored: RefCell::default(),
             marks: RefCell::default(),
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
@@ -125,19 +125,8 @@ impl Platform for Memory {
     }
 
     async fn limit(&self, limits: &[Limit]) -> Result<Vec<Decision>, LimiterError> {
-        let rates = gcra::rates(limits)?;
-        let mut store = self.tats.borrow_mut();
-        let tats: Vec<Option<u64>> = limits.iter().map(|l| store.get(&l.key).copied()).collect();
-        let outcomes = gcra::check_all(&tats, gcra::nanos(self.now()), &rates);
-        for (limit, outcome) in limits.iter().zip(&outcomes) {
-            if let Some(tat) = outcome.tat {
-                store.insert(limit.key.clone(), tat);
-            }
-        }
-        Ok(outcomes
-            .into_iter()
-            .map(|outcome| outcome.decision)
-            .collect())
+        let (decisions, _) = self.counters.borrow_mut().check(self.now(), limits)?;
+        Ok(decisions)
     }
 
     async fn fetch(

@@ -1,0 +1,73 @@
+//! What an isolate runs: the site of the built-in `zephyr.toml`, or of the one in `ZEPHYR_CONFIG`.
+
+use std::rc::Rc;
+
+use worker::Env;
+use zephyr_edge_pipeline::config::{Config, Origin, ParseOptions};
+use zephyr_edge_portable::Site;
+use zephyr_edge_portable::edge::Memory;
+
+/// The file that was there when the Worker was built.
+const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/zephyr.toml"));
+
+/// An isolate's settings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) site: Rc<Site>,
+    pub(crate) memory: Rc<Memory>,
+    /// Larger bodies are not stored, in bytes.
+    pub(crate) max_object_bytes: usize,
+}
+
+impl Settings {
+    pub(crate) fn read(env: &Env) -> Result<Self, String> {
+        let config = config(env)?;
+        let site = Site::new(&config).map_err(|error| error.to_string())?;
+        for service in site.services() {
+            worker::console_warn!(
+                "this host runs no service components: routes of {service:?} answer 501"
+            );
+        }
+        Ok(Self {
+            site: Rc::new(site),
+            memory: Rc::default(),
+            max_object_bytes: config.cache.max_object_bytes.as_usize(),
+        })
+    }
+}
+
+/// Where the control plane is, and what opens it; none when the site joins no origin.
+pub(crate) fn control(env: &Env) -> Result<Option<(Origin, String)>, String> {
+    let Some(token) = variable(env, "EDGE_TOKEN") else {
+        return Ok(None);
+    };
+    Ok(config(env)?.control.map(|control| (control.url, token)))
+}
+
+fn config(env: &Env) -> Result<Config, String> {
+    let own = variable(env, "ZEPHYR_CONFIG");
+    let options = ParseOptions {
+        file: if own.is_some() {
+            "ZEPHYR_CONFIG"
+        } else {
+            "zephyr.toml"
+        }
+        .to_owned(),
+        base_dir: ".".into(),
+        components_dir: "components".into(),
+    };
+    let text = own.as_deref().unwrap_or(BUILT_IN);
+    let mut config = Config::parse(text, &options).map_err(|error| error.to_string())?;
+    if let Some(origin) = variable(env, "ORIGIN_URL") {
+        config
+            .set_origin(&origin)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(config)
+}
+
+/// A variable or a secret; an empty one counts as none.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    let value = env.var(name).ok()?.to_string();
+    (!value.is_empty()).then_some(value)
+}
