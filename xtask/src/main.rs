@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, development, tests and checks, in Rust instead of shell scripts.
 //!
-//! * `cargo xtask dev` -- brings everything up on this machine, PostgreSQL too.
+//! * `cargo xtask dev` -- brings everything up on this machine, PostgreSQL too; with `--host`, the
+//!   edge on wrangler or Spin.
 //! * `cargo xtask build` -- builds the edge for a host that is not our own node.
 //! * `cargo xtask test` -- the same set-up, then all tests.
 //! * `cargo xtask check` -- what a program can verify of the project's rules.

@@ -87,8 +87,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> anyhow::Result<Tools> {
 /// wasm-bindgen's program must be of exactly the library's version.
 fn bindgen_version(workspace: &Workspace) -> anyhow::Result<String> {
     let file = workspace.root.join("Cargo.lock");
-    let lock =
-        fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    let lock = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     Ok(locked(&lock, "wasm-bindgen")
         .unwrap_or(cargo::WASM_BINDGEN)
         .to_owned())

