@@ -21,7 +21,7 @@ mod load;
 mod nginx;
 mod node;
 mod placement;
-mod probe;
+pub(crate) mod probe;
 mod report;
 mod rows;
 mod server;

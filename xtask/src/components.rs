@@ -83,7 +83,7 @@ fn short_name(workspace: &Workspace, package: &Package) -> String {
 
 /// Copies a file so that a reader sees the old one or the new one, never a part. A file that is
 /// the same already is left alone, so that its age says when the component changed.
-fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub(crate) fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
     let bytes = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
     if fs::read(to).is_ok_and(|present| present == bytes) {
         return Ok(());

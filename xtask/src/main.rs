@@ -1,6 +1,8 @@
 //! `cargo xtask`: set-up, development, tests and checks, in Rust instead of shell scripts.
 //!
-//! * `cargo xtask dev` -- brings everything up on this machine, PostgreSQL too.
+//! * `cargo xtask dev` -- brings everything up on this machine, PostgreSQL too; with `--host`, the
+//!   edge on wrangler or Spin.
+//! * `cargo xtask build` -- builds the edge for a host that is not our own node.
 //! * `cargo xtask test` -- the same set-up, then all tests.
 //! * `cargo xtask check` -- what a program can verify of the project's rules.
 //! * `cargo xtask bench` -- compares the edge node with nginx.
@@ -10,6 +12,7 @@
 //! from its first second on. What runs in the end is the `zephyr` binary; see `cli/src/dev.rs`.
 
 mod bench;
+mod build;
 mod check;
 mod components;
 mod dev;
@@ -17,6 +20,7 @@ mod process;
 mod progress;
 mod test;
 mod toolchain;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,6 +42,8 @@ struct Cli {
 enum Command {
     /// Build everything and run PostgreSQL, the origin and edge nodes until Ctrl-C
     Dev(dev::Args),
+    /// Build the edge for another host, to edge/<HOST>/build, and check its size
+    Build(build::Args),
     /// Set everything up and run all tests
     Test(test::Args),
     /// Verify formatting, lints, documentation, layering and dependencies
@@ -70,6 +76,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let workspace = Workspace::load()?;
     match cli.command {
         Command::Dev(args) => dev::run(&workspace, &args),
+        Command::Build(args) => build::run(&workspace, &args),
         Command::Test(args) => test::run(&workspace, &args),
         Command::Check(args) => check::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),

@@ -29,14 +29,18 @@ impl std::error::Error for Failed {}
 /// The cargo that runs us, so that every step uses one toolchain.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Variables that `cargo run` sets for xtask itself; build scripts that watch one of them would
-    // run again and again.
+    without_own_variables(&mut command);
+    command
+}
+
+/// Takes away the variables that `cargo run` sets for xtask itself; build scripts that watch one of
+/// them would run again and again.
+pub(crate) fn without_own_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_own_variable) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 fn is_own_variable(name: &str) -> bool {

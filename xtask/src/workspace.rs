@@ -66,6 +66,14 @@ impl Workspace {
         relative.to_string_lossy().replace('\\', "/")
     }
 
+    /// The package in this folder, relative to the root.
+    pub(crate) fn package_in(&self, folder: &str) -> anyhow::Result<&Package> {
+        self.packages
+            .iter()
+            .find(|package| self.folder(package) == folder)
+            .with_context(|| format!("there is no package in {folder}"))
+    }
+
     /// Packages whose folder is directly below `parent`, such as `components`.
     pub(crate) fn below<'a>(&'a self, parent: &'a str) -> impl Iterator<Item = &'a Package> {
         self.packages.iter().filter(move |package| {
@@ -127,6 +135,14 @@ mod tests {
                 .below("edge")
                 .all(|package| package.name.starts_with("zephyr-"))
         );
+    }
+
+    #[test]
+    fn a_folder_without_a_package_is_named() {
+        let workspace = Workspace::load().unwrap();
+        assert_eq!(workspace.package_in("cli").unwrap().name, "zephyr-cli");
+        let error = workspace.package_in("edge/none").unwrap_err();
+        assert_eq!(error.to_string(), "there is no package in edge/none");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 /// What `dev` can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// How many edge nodes to start; further ones take the following pairs of ports
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    /// How many edge nodes to start; further ones take the following pairs of ports, and 0 starts
+    /// only what is behind them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=16))]
     pub(crate) edges: u16,
 
     /// Port of the first edge node; 0 takes any free one

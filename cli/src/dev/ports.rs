@@ -76,6 +76,12 @@ impl Ports {
     /// and skip a pair when one of its ports is in use already: 8080 and 9080, then, the origin
     /// being on 8081, 8082 and 9082.
     pub(crate) fn plan(options: &Options) -> Result<Ports, PortError> {
+        if options.edges == 0 {
+            return Ok(Ports {
+                origin: options.origin_port,
+                edges: Vec::new(),
+            });
+        }
         let first = EdgePorts {
             http: options.edge_port,
             admin: options.edge_admin_port,
@@ -190,6 +196,12 @@ mod tests {
         let count = all.len();
         all.dedup();
         assert_eq!(all.len(), count, "{ports:?}");
+    }
+
+    #[test]
+    fn without_edges_only_the_origin_has_a_port() {
+        let ports = Ports::plan(&options(0, 8081, 8081, 8081)).unwrap();
+        assert_eq!((ports.origin, ports.edges.len()), (8081, 0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The parts of `dev`, started in order and stopped in reverse.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::Args;
 use super::banner::{self, Demo, EdgeAddrs, Running, step};
 use super::data::DataFolder;
 use super::edges::{Identity, Template};
-use super::ports::Ports;
+use super::ports::{EdgePorts, Ports};
 use crate::signals::Signals;
 use crate::{migrate, seed};
 
@@ -49,7 +50,12 @@ impl Stack {
         data: &DataFolder,
     ) -> anyhow::Result<Running> {
         // What can be wrong in files and options comes first: it is said at once.
-        let template = Template::read(args.config.as_deref(), args.components.folder()?)?;
+        let template = if ports.edges.is_empty() {
+            None
+        } else {
+            let components = args.components.folder()?;
+            Some(Template::read(args.config.as_deref(), components)?)
+        };
         let admin_token = match &args.admin_token {
             Some(token) => token.clone(),
             None => data.secret("admin-token")?,
@@ -71,8 +77,33 @@ impl Stack {
         let origin = step("starting the origin", Server::start(config)).await?;
         let origin = self.origin.insert(origin).addr();
 
+        let edges = match template {
+            Some(template) => {
+                self.edges(&template, &ports.edges, origin, data, &edge_token)
+                    .await?
+            }
+            None => Vec::new(),
+        };
+        Ok(Running {
+            origin,
+            edges,
+            data: data.path().to_owned(),
+            database,
+            admin_token,
+            demo,
+        })
+    }
+
+    async fn edges(
+        &mut self,
+        template: &Template,
+        ports: &[EdgePorts],
+        origin: SocketAddr,
+        data: &DataFolder,
+        token: &SecretString,
+    ) -> anyhow::Result<Vec<EdgeAddrs>> {
         let mut edges = Vec::new();
-        for (index, ports) in ports.edges.iter().enumerate() {
+        for (index, ports) in ports.iter().enumerate() {
             let number = index + 1;
             let data_dir = edge_folder(data, number)?;
             let config = template.of(&Identity {
@@ -82,7 +113,7 @@ impl Stack {
                 data_dir,
             })?;
             let secrets = Secrets {
-                control_token: Some(edge_token.clone()),
+                control_token: Some(token.clone()),
                 ..redis_of(&config)
             };
             let name = format!("starting edge node {number}");
@@ -93,14 +124,7 @@ impl Stack {
             });
             self.edges.push(node);
         }
-        Ok(Running {
-            origin,
-            edges,
-            data: data.path().to_owned(),
-            database,
-            admin_token,
-            demo,
-        })
+        Ok(edges)
     }
 
     /// The database's URL, and what to call it in the banner.
