@@ -35,10 +35,14 @@ async fn changes(State(control): State<Control>, mut params: Params) -> Result<R
         params.wrong("node", model::NODE_RULE);
     }
     let after: Option<i64> = params.value("after");
+    let follow: Option<bool> = params.value("follow");
     params.finish()?;
     let node = node.unwrap_or_default();
-    let lines = stream::open(control.source(), after).await?;
-    tracing::info!(node, "Edge node {node} follows the change log");
+    let lines = stream::open(control.source(), after, follow.unwrap_or(true)).await?;
+    match follow {
+        Some(false) => tracing::debug!(node, "Edge {node} polls the change log"),
+        _ => tracing::info!(node, "Edge node {node} follows the change log"),
+    }
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson"),
         (header::CACHE_CONTROL, "no-store"),

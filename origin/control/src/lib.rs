@@ -2,8 +2,8 @@
 //!
 //! For edge nodes (bearer: the edge token):
 //!
-//! * `GET /control/changes?node=&after=` -- the change log from a sequence number on, as one JSON
-//!   line per change, kept open.
+//! * `GET /control/changes?node=&after=&follow=` -- the change log from a sequence number on, as one
+//!   JSON line per change, kept open; with `follow=false` it ends at the head of the log.
 //! * `POST /control/heartbeat` -- what a node runs and how it fares.
 //!
 //! For operators (bearer: the admin token):

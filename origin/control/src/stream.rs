@@ -23,6 +23,7 @@ pub(crate) struct Source {
 }
 
 /// Begins a stream behind `after`, or at the head. The first line is there already, or the error.
+/// One that does not follow ends with a ping once it has told all there is.
 ///
 /// # Errors
 ///
@@ -30,6 +31,7 @@ pub(crate) struct Source {
 pub(crate) async fn open(
     source: Source,
     after: Option<i64>,
+    follow: bool,
 ) -> Result<mpsc::Receiver<Result<Bytes, std::io::Error>>, DbError> {
     let start = store::start(&source.db).await?;
     // Too old, or of another life of this database.
@@ -45,6 +47,7 @@ pub(crate) async fn open(
         lines,
         seq,
         kv_known: start.head,
+        follow,
     };
     tokio::spawn(follower.run(hello));
     Ok(receiver)
@@ -57,6 +60,8 @@ struct Follower {
     seq: i64,
     /// Up to here the first line has told all keys and values: older ones would undo newer ones.
     kv_known: i64,
+    /// Whether to stay for what is still to come.
+    follow: bool,
 }
 
 /// The node is gone.
@@ -82,6 +87,9 @@ impl Follower {
                     tracing::debug!(%error, "A change stream ends: {error}");
                     return Err(Gone);
                 }
+            }
+            if !self.follow {
+                return self.ping().await;
             }
             tokio::select! {
                 changed = self.source.head.changed() => changed.map_err(|_| Gone)?,

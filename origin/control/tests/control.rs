@@ -489,3 +489,31 @@ async fn what_a_node_may_not_say_is_refused() {
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
 }
+
+#[tokio::test]
+async fn a_host_without_long_connections_polls() {
+    let origin = TestOrigin::start().await;
+    let poll = async |after: &str| {
+        let target = format!("/control/changes?node=workers&follow=false{after}");
+        let request = origin.request(Method::GET, &target);
+        let answer = request.bearer_auth(EDGE_TOKEN).send();
+        // It ends by itself.
+        let text = tokio::time::timeout(PATIENCE, async { answer.await.unwrap().text().await });
+        let text = text.await.expect("an end in time").unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let first = poll("").await;
+    assert_eq!(first[0]["kind"], "hello");
+    assert!(first[0]["kv"]["site/jwks"].is_string(), "{first:?}");
+    assert_eq!(first.last().unwrap()["kind"], "ping");
+    let head = first.last().unwrap()["seq"].as_i64().unwrap();
+
+    let dropped = json!({ "keys": ["polled"] });
+    assert_eq!(purge(&origin, &dropped).await.status(), StatusCode::ACCEPTED);
+    let next = poll(&format!("&after={head}")).await;
+    let kinds: Vec<&str> = next.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["hello", "purge", "ping"]);
+    assert_eq!(next[1]["purge"], dropped);
+    assert_eq!(next[2]["seq"], next[1]["seq"]);
+}
