@@ -111,6 +111,13 @@ impl Rate {
         self.decision(self.effective(tat, now), now, 0)
     }
 
+    /// A TAT without this request, for a store that counts keys one after the other and finds that a
+    /// later one refuses.
+    #[must_use]
+    pub fn give_back(&self, tat: u64) -> u64 {
+        tat.saturating_sub(self.increment)
+    }
+
     fn effective(&self, tat: Option<u64>, now: u64) -> u64 {
         tat.unwrap_or(now)
             .clamp(now, now.saturating_add(self.horizon))

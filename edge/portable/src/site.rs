@@ -140,6 +140,11 @@ impl Site {
         })
     }
 
+    /// Stores no answers above this, for a host whose store takes no more.
+    pub fn limit_objects(&mut self, bytes: u64) {
+        self.max_object_bytes = self.max_object_bytes.min(bytes);
+    }
+
     /// The service components that routes name and this host does not run: their routes answer 501.
     #[must_use]
     pub fn services(&self) -> &[String] {

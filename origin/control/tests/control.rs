@@ -510,9 +510,15 @@ async fn a_host_without_long_connections_polls() {
     let head = first.last().unwrap()["seq"].as_i64().unwrap();
 
     let dropped = json!({ "keys": ["polled"] });
-    assert_eq!(purge(&origin, &dropped).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        purge(&origin, &dropped).await.status(),
+        StatusCode::ACCEPTED
+    );
     let next = poll(&format!("&after={head}")).await;
-    let kinds: Vec<&str> = next.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = next
+        .iter()
+        .map(|line| line["kind"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["hello", "purge", "ping"]);
     assert_eq!(next[1]["purge"], dropped);
     assert_eq!(next[2]["seq"], next[1]["seq"]);

@@ -1,0 +1,65 @@
+//! What an instance runs: the site of the built-in `zephyr.toml`, or of the variable `zephyr_config`.
+
+use std::rc::Rc;
+
+use spin_sdk::variables;
+use zephyr_edge_pipeline::config::{Config, Origin, ParseOptions};
+use zephyr_edge_portable::Site;
+use zephyr_edge_portable::edge::Memory;
+
+use crate::store;
+
+/// The file that was there when the component was built.
+const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/zephyr.toml"));
+
+/// An instance's settings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) site: Rc<Site>,
+    pub(crate) memory: Rc<Memory>,
+    /// Where the control plane is, and what opens it; none when the site joins no origin.
+    pub(crate) control: Option<Rc<(Origin, String)>>,
+}
+
+impl Settings {
+    pub(crate) async fn read() -> Result<Self, String> {
+        let own = variable("zephyr_config").await;
+        let options = ParseOptions {
+            file: if own.is_some() {
+                "zephyr_config"
+            } else {
+                "zephyr.toml"
+            }
+            .to_owned(),
+            base_dir: ".".into(),
+            components_dir: "components".into(),
+        };
+        let text = own.as_deref().unwrap_or(BUILT_IN);
+        let mut config = Config::parse(text, &options).map_err(|error| error.to_string())?;
+        if let Some(origin) = variable("origin_url").await {
+            config
+                .set_origin(&origin)
+                .map_err(|error| error.to_string())?;
+        }
+        let mut site = Site::new(&config).map_err(|error| error.to_string())?;
+        site.limit_objects(store::MAX_BODY as u64);
+        for service in site.services() {
+            tracing::warn!(
+                "this host runs no service components: routes of {service:?} answer 501"
+            );
+        }
+        let token = variable("edge_token").await;
+        let control = config.control.zip(token);
+        Ok(Self {
+            site: Rc::new(site),
+            memory: Rc::default(),
+            control: control.map(|(control, token)| Rc::new((control.url, token))),
+        })
+    }
+}
+
+/// A variable; an empty one counts as none.
+async fn variable(name: &str) -> Option<String> {
+    let value = variables::get(name).await.ok()?;
+    (!value.is_empty()).then_some(value)
+}
