@@ -1,5 +1,6 @@
 //! The processor time that a server has spent.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,17 +13,31 @@ pub(crate) fn spent(pid: u32) -> anyhow::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in threads {
         let thread = thread.with_context(|| format!("reading {folder}"))?.path();
-        let read = |name: &str| {
-            let file = thread.join(name);
-            std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))
-        };
-        total += nanoseconds(&read("schedstat")?).context("the format of `schedstat`")?;
-        // nginx serves from a child.
-        for child in read("children")?.split_whitespace() {
-            total += spent(child.parse()?)?;
-        }
+        total += unless_ended(&thread, spent_by_thread(&thread))?;
     }
     Ok(total)
+}
+
+fn spent_by_thread(thread: &Path) -> anyhow::Result<Duration> {
+    let read = |name: &str| {
+        let file = thread.join(name);
+        std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))
+    };
+    let mut total = nanoseconds(&read("schedstat")?).context("the format of `schedstat`")?;
+    // nginx serves from a child.
+    for child in read("children")?.split_whitespace() {
+        let folder = Path::new("/proc").join(child);
+        total += unless_ended(&folder, spent(child.parse()?))?;
+    }
+    Ok(total)
+}
+
+/// Nothing, where reading failed because the thread or process has ended since it was listed.
+fn unless_ended(folder: &Path, spent: anyhow::Result<Duration>) -> anyhow::Result<Duration> {
+    match spent {
+        Err(_) if !folder.exists() => Ok(Duration::ZERO),
+        spent => spent,
+    }
 }
 
 /// The first of three numbers: time on a processor, in nanoseconds.
