@@ -31,6 +31,7 @@ mod request;
 pub mod router;
 mod shared;
 mod site_kv;
+pub mod spin;
 mod target;
 mod upstream;
 pub mod wasm;

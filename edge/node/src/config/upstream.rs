@@ -40,6 +40,22 @@ pub struct UpstreamConfig {
     pub max_connections: u32,
 }
 
+impl UpstreamConfig {
+    /// A server with the time limits and bounds that an upstream has by default.
+    pub(crate) fn new(url: Origin) -> Self {
+        Self {
+            url,
+            http2: false,
+            connect_timeout: connect_timeout(),
+            first_byte_timeout: half_a_minute(),
+            idle_timeout: half_a_minute(),
+            pool_idle_timeout: pool_idle_timeout(),
+            pool_max_idle: pool_max_idle(),
+            max_connections: max_connections(),
+        }
+    }
+}
+
 fn connect_timeout() -> Duration {
     Duration::from_secs(1)
 }
@@ -84,7 +100,7 @@ impl Origin {
         (host, self.authority.port_u16().unwrap_or(80))
     }
 
-    fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with("https://") {
             return Err("TLS to an upstream is not there yet; use http");
         }
