@@ -142,8 +142,8 @@ impl Resolver<'_> {
         for template in &component.hosts {
             let host = template.value.resolve(&self.values);
             let host = host.map_err(|name| self.missing(&name))?;
-            let origin = hosts::parse(&host)
-                .map_err(|why| self.manifest.error(template.position, why))?;
+            let origin =
+                hosts::parse(&host).map_err(|why| self.manifest.error(template.position, why))?;
             let (host, port) = origin.host_and_port();
             let place = (host.to_owned(), port);
             // Components that ask the same server share its connections.

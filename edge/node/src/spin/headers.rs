@@ -44,10 +44,7 @@ pub(crate) fn dress(route: &SpinRoute, x: &Exchange, headers: &mut HeaderMap) {
     }
     for (name, value) in route.captures(path) {
         let name = format!("spin-path-match-{}", name.to_ascii_lowercase());
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(name),
-            HeaderValue::from_str(value),
-        ) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
             headers.insert(name, value);
         }
     }

@@ -131,7 +131,11 @@ impl Manifest {
         })
     }
 
-    pub(super) fn error(&self, position: (usize, usize), message: impl Into<String>) -> ConfigError {
+    pub(super) fn error(
+        &self,
+        position: (usize, usize),
+        message: impl Into<String>,
+    ) -> ConfigError {
         ConfigError {
             file: self.file.clone(),
             position: Some(position),
@@ -322,7 +326,10 @@ impl Reader<'_> {
         if let Some(executor) = &trigger.executor
             && executor.get_ref().kind != "http"
         {
-            let message = format!("not supported here: the executor {:?}", executor.get_ref().kind);
+            let message = format!(
+                "not supported here: the executor {:?}",
+                executor.get_ref().kind
+            );
             return Err(place.at(executor.span(), message));
         }
         let route = match trigger.route.get_ref() {

@@ -119,7 +119,10 @@ impl SpinRoute {
     }
 
     /// Names and values of the single segments in a path that matches.
-    pub(super) fn captures<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub(super) fn captures<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let both = self.segments.iter().zip(path.split('/'));
         both.filter_map(|(segment, value)| match segment {
@@ -161,7 +164,9 @@ mod tests {
 
     #[test]
     fn what_is_no_route_is_refused() {
-        for bad in ["", "foo", "/.../a", "/:", "/:a-b", "/a//b", "/ü", "/a?b", "/:a/:a"] {
+        for bad in [
+            "", "foo", "/.../a", "/:", "/:a-b", "/a//b", "/ü", "/a?b", "/:a/:a",
+        ] {
             assert!(SpinRoute::parse(bad).is_err(), "{bad}");
         }
     }

@@ -23,8 +23,8 @@ use wasmtime_wasi_http::{Error, p2, p3};
 
 use self::answer::AnswerBody;
 use self::handler::{Blueprint, GRACE, START, Workers};
-use self::state::{Flight, ServiceState, Ticket, Worker};
 pub(super) use self::spin::SpinAccess;
+use self::state::{Flight, ServiceState, Ticket, Worker};
 use super::engine::Engines;
 use super::filter::thread_index;
 use super::{Counters, Limits, LoadError, Outbound, StageError};

@@ -2,7 +2,9 @@
 
 use spin_sdk::experimental::wasi::config::store as config;
 use spin_sdk::experimental::wasi::keyvalue::{atomics, batch, store as keyvalue};
-use spin_sdk::http::{EmptyBody, IntoResponse, Method, Request, StatusCode, body::IncomingBodyExt, send};
+use spin_sdk::http::{
+    EmptyBody, IntoResponse, Method, Request, StatusCode, body::IncomingBodyExt, send,
+};
 use spin_sdk::http_service;
 use spin_sdk::key_value::Store;
 use spin_sdk::variables;
@@ -33,7 +35,9 @@ async fn answer(request: Request) -> Result<Answer, String> {
         "keyvalue" => wasi_keyvalue(request, &what, key).await?,
         "increment" => {
             let bucket = keyvalue::open(&what).map_err(debug)?;
-            ok(atomics::increment(&bucket, &key, 1).map_err(debug)?.to_string())
+            ok(atomics::increment(&bucket, &key, 1)
+                .map_err(debug)?
+                .to_string())
         }
         "cas" => ok(compare_and_swap(&what, &key)?.to_string()),
         "batch" => ok(batch_of_three(&what)?),
@@ -131,7 +135,9 @@ fn compare_and_swap(label: &str, key: &str) -> Result<u32, String> {
     let mut cas = atomics::Cas::new(&bucket, key).map_err(debug)?;
     for tries in 1.. {
         let current = cas.current().map_err(debug)?;
-        let current = current.map_or(Ok(0), |value| String::from_utf8_lossy(&value).parse::<u64>());
+        let current = current.map_or(Ok(0), |value| {
+            String::from_utf8_lossy(&value).parse::<u64>()
+        });
         let next = current.map_err(debug)? + 1;
         match atomics::swap(cas, next.to_string().as_bytes()) {
             Ok(()) => return Ok(tries),
@@ -151,7 +157,10 @@ fn batch_of_three(label: &str) -> Result<String, String> {
     let keys = entries.map(|(key, _)| key);
     let values = batch::get_many(&bucket, &keys).map_err(debug)?;
     Ok(lines(values.into_iter().map(|(key, value)| {
-        let value = value.map_or_else(|| "none".into(), |v| String::from_utf8_lossy(&v).into_owned());
+        let value = value.map_or_else(
+            || "none".into(),
+            |v| String::from_utf8_lossy(&v).into_owned(),
+        );
         (key, value)
     })))
 }

@@ -3,9 +3,7 @@
 
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
-use super::bindings::spin::key_value::key_value::{
-    Error, Host, HostStore, HostStoreWithStore,
-};
+use super::bindings::spin::key_value::key_value::{Error, Host, HostStore, HostStoreWithStore};
 use super::bucket::Bucket;
 use super::{Spin, SpinView};
 
@@ -16,10 +14,7 @@ fn told<T>(result: Result<T, String>) -> Answer<T> {
 }
 
 /// Out of the instance's table, so that nothing of it is held while the store works.
-fn bucket<T>(
-    accessor: &Accessor<T, Spin>,
-    store: &Resource<Bucket>,
-) -> wasmtime::Result<Bucket> {
+fn bucket<T>(accessor: &Accessor<T, Spin>, store: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
     accessor.with(|mut access| Ok(access.get().table.get(store)?.clone()))
 }
 
