@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use zephyr_edge::config::KvBackend;
+use zephyr_edge::config::{KvBackend, Target};
 use zephyr_edge::spin::{Manifest, Options, to_config};
 use zephyr_edge::{Config, Secrets};
 
@@ -65,6 +65,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     edge::require_components(&config)?;
     if args.check {
         return edge::report(&args.manifest, &config);
+    }
+    for route in &config.routes {
+        if let (Some(trigger), Target::Service(component)) = (&route.spin, &route.target) {
+            let route = trigger.raw();
+            tracing::info!(route, component, "{route} is answered by {component}");
+        }
     }
     crate::runtime()?.block_on(edge::serve(config, Secrets::default()))
 }

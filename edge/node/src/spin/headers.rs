@@ -27,7 +27,12 @@ pub(crate) fn dress(route: &SpinRoute, x: &Exchange, headers: &mut HeaderMap) {
     let port = x.request.extensions.get::<PeerPort>();
     let port = port.map_or(0, |port| port.0);
     let matched = route.raw().strip_suffix('/').unwrap_or(route.raw());
-    let full_url = format!("{}://{}{target}", x.scheme, x.authority);
+    // As the URI that the component is given (HTTP/1.0 may leave the host out).
+    let authority = match &*x.authority {
+        "" => "localhost",
+        authority => authority,
+    };
+    let full_url = format!("{}://{authority}{target}", x.scheme);
     let client = std::net::SocketAddr::new(x.client, port).to_string();
     for (name, value) in [
         ("spin-full-url", full_url.as_str()),

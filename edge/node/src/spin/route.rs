@@ -96,7 +96,8 @@ impl SpinRoute {
     }
 
     /// The route as the manifest writes it.
-    pub(super) fn raw(&self) -> &str {
+    #[must_use]
+    pub fn raw(&self) -> &str {
         &self.raw
     }
 

@@ -137,8 +137,10 @@ impl WorkerState for Lifecycle {
         if !self.worker.counted.swap(true, AcqRel) {
             let failure = self.worker.failure(self.limits.deadline, &error);
             self.counters.count(&failure);
-            if !self.worker.waits_for_head() {
-                // Before the head the caller is told. Now there is only the body to break off.
+            let answering = self.worker.busy.load(Acquire) > 0;
+            if answering && !self.worker.waits_for_head() {
+                // Before the head the caller is told. Now there is only the body to break off. One
+                // with nothing to do also ends this way, when its thread does.
                 tracing::warn!(
                     component,
                     "An answer of {component} broke off: it {failure}"
