@@ -166,6 +166,17 @@ async fn counters_are_exact_however_many_add_to_them() {
 }
 
 #[tokio::test]
+async fn handles_have_a_bound_and_come_back() {
+    let app = SpinApp::start(&probe(r#"key_value_stores = ["default"]"#)).await;
+    let mut connection = Connection::open(app.http()).await;
+    for _ in 0..3 {
+        // One of them is the store itself.
+        assert_eq!(connection.get("/hoard/default").await.body, "127");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_store_in_a_file_outlives_the_node() {
     let manifest = probe(r#"key_value_stores = ["default"]"#);
     let folder = tempfile::tempdir().unwrap();

@@ -13,6 +13,7 @@
 //! | `/increment/{store}/{key}` | the counter's new value, by `wasi:keyvalue/atomics` |
 //! | `/cas/{store}/{key}` | adds one by compare and swap until it succeeds: how many tries it took |
 //! | `/batch/{store}` | what three keys hold after some were set and one was deleted |
+//! | `/hoard/{store}` | how many compare-and-swaps can be begun before one is refused |
 //! | `/fetch?{url}` | what a GET of that gives: status and body, or the error's name |
 //! | anything else | the path |
 

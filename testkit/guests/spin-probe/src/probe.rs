@@ -41,6 +41,7 @@ async fn answer(request: Request) -> Result<Answer, String> {
         }
         "cas" => ok(compare_and_swap(&what, &key)?.to_string()),
         "batch" => ok(batch_of_three(&what)?),
+        "hoard" => ok(hoard(&what)?.to_string()),
         "fetch" => fetch(request.uri().query().unwrap_or_default()).await?,
         _ => ok(path),
     })
@@ -146,6 +147,17 @@ fn compare_and_swap(label: &str, key: &str) -> Result<u32, String> {
         }
     }
     Err("no end of tries".to_owned())
+}
+
+fn hoard(label: &str) -> Result<usize, String> {
+    let bucket = keyvalue::open(label).map_err(debug)?;
+    let mut hoard = Vec::new();
+    loop {
+        match atomics::Cas::new(&bucket, "hoarded") {
+            Ok(cas) => hoard.push(cas),
+            Err(_) => return Ok(hoard.len()),
+        }
+    }
 }
 
 fn batch_of_three(label: &str) -> Result<String, String> {

@@ -16,7 +16,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::Access;
 use super::outgoing::Hooks;
-use super::spin::{SpinAccess, SpinView};
+use super::spin::{SpinState, SpinView};
 use crate::wasm::engine::TICK;
 use crate::wasm::memory::MemoryLimit;
 use crate::wasm::stdio::{LogBudget, LogStream};
@@ -33,7 +33,7 @@ pub(in crate::wasm) struct ServiceState {
     http: WasiHttpCtx,
     wasi: WasiCtx,
     table: ResourceTable,
-    spin: Option<SpinAccess>,
+    spin: SpinState,
 }
 
 impl ServiceState {
@@ -75,7 +75,7 @@ impl ServiceState {
             http: WasiHttpCtx::new(),
             wasi: wasi.build(),
             table: ResourceTable::new(),
-            spin: access.spin.clone(),
+            spin: SpinState::new(access.spin.clone()),
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
@@ -94,13 +94,9 @@ impl ServiceState {
 }
 
 impl ServiceState {
-    /// The side of Spin's interfaces. Only components that were granted something are linked with
-    /// them, so for others there is nothing to be had.
+    /// The side of Spin's interfaces.
     pub(super) fn spin(&mut self) -> SpinView<'_> {
-        SpinView {
-            access: self.spin.as_ref(),
-            table: &mut self.table,
-        }
+        self.spin.view(&mut self.table)
     }
 }
 

@@ -22,7 +22,7 @@ impl Host for SpinView<'_> {}
 
 impl HostStore for SpinView<'_> {
     fn drop(&mut self, store: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(store)?;
+        self.take(store)?;
         Ok(())
     }
 }
@@ -30,9 +30,9 @@ impl HostStore for SpinView<'_> {
 impl<T: Send> HostStoreWithStore<T> for Spin {
     async fn open(accessor: &Accessor<T, Self>, label: String) -> Answer<Resource<Bucket>> {
         accessor.with(|mut access| {
-            let view = access.get();
+            let mut view = access.get();
             match view.granted(&label) {
-                Some(bucket) => Ok(Ok(view.table.push(bucket)?)),
+                Some(bucket) => Ok(view.push(bucket)?.ok_or(Error::StoreTableFull)),
                 None => Ok(Err(Error::AccessDenied)),
             }
         })

@@ -7,6 +7,9 @@ use super::SpinView;
 use super::bindings::wasi::keyvalue::{atomics, batch, store};
 use super::bucket::Bucket;
 
+/// The most bytes of values that are read at once: they are held outside of the guest's memory.
+const MAX_BATCH: usize = 32 << 20;
+
 /// A compare-and-swap that has begun: the value that its key had.
 #[derive(Debug)]
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
@@ -29,6 +32,10 @@ fn told<T>(result: Result<T, String>) -> Answer<T> {
     Ok(result.map_err(store::Error::Other))
 }
 
+fn too_many() -> store::Error {
+    store::Error::Other("too many open stores and compare-and-swaps".to_owned())
+}
+
 impl SpinView<'_> {
     fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
         Ok(self.table.get(bucket)?.clone())
@@ -38,7 +45,7 @@ impl SpinView<'_> {
 impl store::Host for SpinView<'_> {
     fn open(&mut self, label: String) -> Answer<Resource<Bucket>> {
         match self.granted(&label) {
-            Some(bucket) => Ok(Ok(self.table.push(bucket)?)),
+            Some(bucket) => Ok(self.push(bucket)?.ok_or_else(too_many)),
             None => Ok(Err(store::Error::AccessDenied)),
         }
     }
@@ -72,7 +79,7 @@ impl store::HostBucket for SpinView<'_> {
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(bucket)?;
+        self.take(bucket)?;
         Ok(())
     }
 }
@@ -92,15 +99,16 @@ impl atomics::Host for SpinView<'_> {
         cas: Resource<Cas>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), atomics::CasError>> {
-        let Cas { bucket, key, seen } = self.table.delete(cas)?;
+        let Cas { bucket, key, seen } = self.take(cas)?;
         let failed = |why| Ok(Err(atomics::CasError::StoreError(store::Error::Other(why))));
         match bucket.swap(&key, seen.as_deref(), value).await {
             Ok(true) => Ok(Ok(())),
             Ok(false) => match Cas::begin(bucket, key).await {
-                Ok(again) => {
-                    let again = self.table.push(again)?;
-                    Ok(Err(atomics::CasError::CasFailed(again)))
-                }
+                // There is room: the handle of the failed one is gone.
+                Ok(again) => Ok(Err(match self.push(again)? {
+                    Some(again) => atomics::CasError::CasFailed(again),
+                    None => atomics::CasError::StoreError(too_many()),
+                })),
                 Err(why) => failed(why),
             },
             Err(why) => failed(why),
@@ -112,7 +120,7 @@ impl atomics::HostCas for SpinView<'_> {
     async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Resource<Cas>> {
         let bucket = self.bucket(&bucket)?;
         match Cas::begin(bucket, key).await {
-            Ok(cas) => Ok(Ok(self.table.push(cas)?)),
+            Ok(cas) => Ok(self.push(cas)?.ok_or_else(too_many)),
             Err(why) => told(Err(why)),
         }
     }
@@ -130,7 +138,7 @@ impl atomics::HostCas for SpinView<'_> {
     }
 
     fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
-        self.table.delete(cas)?;
+        self.take(cas)?;
         Ok(())
     }
 }
@@ -142,10 +150,17 @@ impl batch::Host for SpinView<'_> {
         keys: Vec<String>,
     ) -> Answer<Vec<(String, Option<Vec<u8>>)>> {
         let bucket = self.bucket(&bucket)?;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for key in keys {
             match bucket.get(&key).await {
-                Ok(value) => found.push((key, value.map(Vec::from))),
+                Ok(value) if bytes + value.as_ref().map_or(0, Bytes::len) > MAX_BATCH => {
+                    let why = format!("the values have more than {MAX_BATCH} bytes together");
+                    return told(Err(why));
+                }
+                Ok(value) => {
+                    bytes += value.as_ref().map_or(0, Bytes::len);
+                    found.push((key, value.map(Vec::from)));
+                }
                 Err(why) => return told(Err(why)),
             }
         }

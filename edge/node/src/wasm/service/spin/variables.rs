@@ -13,7 +13,7 @@ impl store::Host for SpinView<'_> {
     }
 
     fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, store::Error>> {
-        let all = self.access.map(|access| &access.grants.variables);
+        let all = self.state.access.as_ref().map(|a| &a.grants.variables);
         let all = all.into_iter().flatten();
         Ok(Ok(all.map(|(k, v)| (k.clone(), v.clone())).collect()))
     }
