@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     crate::runtime()?.block_on(serve(config, secrets))
 }
 
-async fn serve(config: Config, secrets: Secrets) -> anyhow::Result<()> {
+/// Runs a node until a signal.
+pub(crate) async fn serve(config: Config, secrets: Secrets) -> anyhow::Result<()> {
     let mut signals = Signals::catch()?;
     let node = Node::start(config, secrets)
         .await
@@ -115,7 +116,8 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
     })
 }
 
-fn report(file: &Path, config: &Config) -> anyhow::Result<()> {
+/// Says that a configuration is right.
+pub(crate) fn report(file: &Path, config: &Config) -> anyhow::Result<()> {
     use std::io::Write as _;
     let (routes, components) = (config.routes.len(), config.components.len());
     writeln!(

@@ -14,6 +14,7 @@ mod origin;
 mod secret;
 mod seed;
 mod signals;
+mod spin;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,8 @@ enum Command {
     Dev(dev::Args),
     /// Run one edge node
     Edge(edge::Args),
+    /// Run a Spin application on an edge node
+    Spin(spin::Args),
     /// Run the origin server
     Origin(origin::Args),
     /// Bring the database's schema up to date
@@ -79,6 +82,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Dev(args) => dev::run(args),
         Command::Edge(args) => edge::run(&args),
+        Command::Spin(args) => spin::run(&args),
         Command::Origin(args) => origin::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Seed(args) => seed::run(&args),

@@ -40,6 +40,7 @@ fn help_shows_every_command_and_where_to_start() {
     for word in [
         "dev",
         "edge",
+        "spin",
         "origin",
         "migrate",
         "seed",
@@ -215,4 +216,50 @@ fn an_unreachable_database_is_a_failure_and_its_password_stays_hidden() {
         "{text}"
     );
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_spin_manifest_is_checked_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spin.toml");
+    let write = |more: &str| {
+        let text = format!(
+            "spin_manifest_version = 2\napplication = {{ name = \"a\" }}\n\
+             [variables]\nhost = {{ required = true }}\n\
+             [[trigger.http]]\nroute = \"/...\"\ncomponent = \"a\"\n\
+             [component.a]\nsource = \"a.wasm\"\n{more}"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let check =
+        |env: &[(&str, &str)]| zephyr(&["spin", "--check", "-f", file.to_str().unwrap()], env);
+
+    write("");
+    let missing = check(&[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("a.wasm"), "{}", stderr(&missing));
+    std::fs::write(folder.path().join("a.wasm"), "").unwrap();
+    assert!(check(&[]).status.success());
+
+    write("allowed_outbound_hosts = [\"http://{{ host }}\"]\n");
+    let unset = stderr(&check(&[]));
+    assert!(
+        unset.contains("spin.toml:4:1: the variable \"host\" has no value"),
+        "{unset}"
+    );
+    assert!(unset.contains("SPIN_VARIABLE_HOST"), "{unset}");
+    let set = check(&[("SPIN_VARIABLE_HOST", "127.0.0.1:81")]);
+    assert!(set.status.success(), "{}", stderr(&set));
+    let encrypted = stderr(&check(&[("SPIN_VARIABLE_HOST", "a/b")]));
+    assert!(
+        encrypted.contains("spin.toml:10:27: not supported here"),
+        "{encrypted}"
+    );
+
+    write("files = [\"a\"]\n");
+    let refused = stderr(&check(&[]));
+    assert!(
+        refused.contains("spin.toml:10:9: not supported here: `files`"),
+        "{refused}"
+    );
 }

@@ -7,7 +7,7 @@ mod state;
 mod timekeeper;
 
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -47,11 +47,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         }
         () = worker.drained() => return,
     };
-    let peer: IpAddr = peer.ip().to_canonical();
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let trusted = listen
         .trusted_proxies
         .iter()
-        .any(|network| network.contains(peer));
+        .any(|network| network.contains(peer.ip()));
     match protocol {
         Protocol::Http1(first) => {
             let connection = Rc::new(Connection::new(peer, trusted, true));

@@ -25,6 +25,7 @@ mod report;
 mod request;
 mod shared;
 mod site_kv;
+pub mod spin;
 mod upstream;
 pub mod wasm;
 mod worker;

@@ -40,6 +40,13 @@ pub(crate) fn components(
                         .load_filter(name, &bytes, limits)
                         .with_context(what)?,
                 ),
+                ComponentKind::Service if let Some(grants) = &component.spin => {
+                    LoadedComponent::Service(
+                        runtime
+                            .load_spin_service(name, &bytes, limits, grants)
+                            .with_context(what)?,
+                    )
+                }
                 ComponentKind::Service => {
                     let outbound = Arc::new(UpstreamOutbound::new(component.upstreams.clone()));
                     LoadedComponent::Service(
@@ -100,7 +107,8 @@ pub(crate) fn routes(
                     })
                 })
                 .collect::<anyhow::Result<_>>()?;
-            Ok(Route::new(&route.name, target, route.cache, stages))
+            let loaded = Route::new(&route.name, target, route.cache, stages);
+            Ok(loaded.with_spin(route.spin.clone()))
         })
         .collect()
 }

@@ -18,6 +18,7 @@ pub(crate) use outgoing::Outgoing;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
+use crate::spin::PeerPort;
 use crate::worker::Worker;
 use crate::{fields, ids, limited_body, pipeline};
 use record::Record;
@@ -54,6 +55,13 @@ pub(crate) async fn answer(
     };
     record.route = Some(index);
     let route = &worker.node.routes[index];
+    if route.spin.is_some() {
+        let port = match connection.peer == admitted.client {
+            true => connection.peer_port,
+            false => 0,
+        };
+        parts.extensions.insert(PeerPort(port));
+    }
     let exchange = Box::new(Exchange::new(id, admitted, Arc::clone(&route.name), parts));
     let trip = &worker.trips[index];
     let (exchange, (parts, body)) = pipeline::run(&worker, route, trip, exchange, body).await;

@@ -16,7 +16,7 @@ mod sent_body;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-pub(crate) use outbound::{UpstreamOutbound, install};
+pub(crate) use outbound::{UpstreamOutbound, install, send_named};
 pub(crate) use pool::Pools;
 pub(crate) use send::send;
 

@@ -37,7 +37,7 @@ pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
 pub use upstream::{Origin, UpstreamConfig};
 
-use error::Place;
+pub(crate) use error::Place;
 
 /// What reading needs besides the text.
 #[derive(Clone, Debug)]
@@ -222,13 +222,14 @@ fn name_of(place: &Place<'_>, kind: &str, name: Spanned<String>) -> Result<Strin
     ))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether it may name a component, route or upstream.
+pub(crate) fn is_name(name: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()

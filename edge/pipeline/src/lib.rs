@@ -10,6 +10,7 @@
 //! * [`forwarded`], [`fields`]: what an upstream is told, and what passes no proxy
 //! * [`control`]: lines of the origin's change log
 //! * [`kv_scope`]: which keys of the store are whose
+//! * [`spin`]: Spin applications as configurations of a node
 //! * [`problem`], [`error`]: what is said when something goes wrong
 //!
 //! No I/O and no runtime: a rule that stands here is the same on all hosts.
@@ -26,6 +27,7 @@ pub mod headers;
 pub mod kv_scope;
 pub mod problem;
 pub mod router;
+pub mod spin;
 pub mod stages;
 pub mod target;
 

@@ -35,8 +35,24 @@ const ROWS: &[Row] = &[
         may: &["edge/core", "edge/cache", "edge/guest"],
     },
     Row {
+        folder: "edge/pipeline",
+        may: &["edge/core", "edge/cache"],
+    },
+    Row {
+        folder: "edge/portable",
+        may: &["edge/core", "edge/cache", "edge/pipeline", "components/*"],
+    },
+    Row {
         folder: "edge/node",
-        may: &["edge/core", "edge/cache", "kv"],
+        may: &["edge/core", "edge/cache", "edge/pipeline", "kv"],
+    },
+    Row {
+        folder: "edge/spin",
+        may: &["edge/core", "edge/pipeline", "edge/portable"],
+    },
+    Row {
+        folder: "edge/worker",
+        may: &["edge/core", "edge/pipeline", "edge/portable"],
     },
     Row {
         folder: "kv",

@@ -2,7 +2,7 @@
 //! thread, so plain cells.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -13,6 +13,8 @@ use zephyr_edge_pipeline::admission::Peer;
 pub(crate) struct Connection {
     /// The peer's address.
     pub(crate) peer: IpAddr,
+    /// The peer's port.
+    pub(crate) peer_port: u16,
     /// Whether the peer is a trusted proxy.
     pub(crate) trusted: bool,
     /// Whether it speaks HTTP/1.
@@ -36,9 +38,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: IpAddr, trusted: bool, http1: bool) -> Self {
+    pub(crate) fn new(peer: SocketAddr, trusted: bool, http1: bool) -> Self {
         Self {
-            peer,
+            peer: peer.ip(),
+            peer_port: peer.port(),
             trusted,
             http1,
             busy: Cell::new(0),

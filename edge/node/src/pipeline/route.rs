@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zephyr_edge_core::Phases;
 
 use crate::config::OnError;
+use crate::spin::SpinRoute;
 use crate::wasm::{Counters, FilterComponent, FilterStage, ServiceComponent};
 
 /// A route.
@@ -16,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) stages: Vec<Stage>,
     /// The phases of all stages together.
     pub(crate) phases: Phases,
+    /// The trigger of a Spin application, whose fields its component is told.
+    pub(crate) spin: Option<SpinRoute>,
 }
 
 /// Who answers.
@@ -45,7 +48,13 @@ impl Route {
             cache,
             stages,
             phases,
+            spin: None,
         }
+    }
+
+    pub(crate) fn with_spin(mut self, spin: Option<SpinRoute>) -> Self {
+        self.spin = spin;
+        self
     }
 }
 

@@ -17,6 +17,7 @@ use crate::exchange::Exchange;
 use crate::fields;
 use crate::forwarded;
 use crate::shared::Shared;
+use crate::spin;
 use crate::upstream::{Pools, send};
 use crate::wasm::{ServiceComponent, StageError};
 
@@ -65,6 +66,9 @@ impl Trip {
     ) -> Result<Response<Body>, ProxyError> {
         let route = &self.node.routes[self.route];
         forwarded::dress(x, request.headers_mut());
+        if let Some(trigger) = &route.spin {
+            spin::dress(trigger, x, request.headers_mut());
+        }
         let started = Instant::now();
         let result = match &route.target {
             Target::Upstream(upstream) => send(self.pools.of(*upstream), request).await,

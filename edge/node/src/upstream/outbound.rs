@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode, header};
 
+use super::pool::Pool;
 use super::{Pools, send};
 use crate::body::Body;
 use crate::error::{ProxyError, Source};
@@ -39,31 +40,43 @@ impl Outbound for UpstreamOutbound {
     }
 
     fn send(&self, request: http::Request<Body>) -> OutboundFuture {
-        let name = request.uri().host().unwrap_or_default();
-        let pool = POOLS.with_borrow(|pools| pools.as_ref()?.named(name).cloned());
-        Box::pin(async move {
-            let Some(pool) = pool else {
-                let detail = "A component asked for an upstream that is not there.";
-                return Err(ProxyError::new(
-                    Source::Edge,
-                    StatusCode::BAD_GATEWAY,
-                    detail,
-                ));
-            };
-            let (mut parts, body) = request.into_parts();
-            let target = parts.uri.path_and_query().cloned();
-            parts.uri = target.map_or_else(|| http::Uri::from_static("/"), http::Uri::from);
-            fields::remove_hop_by_hop(&mut parts.headers);
-            let authority = pool.upstream.config.url.authority().as_str();
-            let host = HeaderValue::from_str(authority).map_err(|error| {
-                ProxyError::new(Source::Edge, StatusCode::BAD_GATEWAY, "Bad upstream.")
-                    .with_cause(error)
-            })?;
-            parts.headers.insert(header::HOST, host);
-            parts
-                .headers
-                .append(header::VIA, HeaderValue::from_static(fields::VIA));
-            send(&pool, http::Request::from_parts(parts, body)).await
-        })
+        let pool = pool_named(request.uri().host().unwrap_or_default());
+        send_through(pool, request)
     }
+}
+
+/// Sends a request of a component to the upstream of this name, through the pools of this thread.
+pub(crate) fn send_named(name: &str, request: http::Request<Body>) -> OutboundFuture {
+    send_through(pool_named(name), request)
+}
+
+fn pool_named(name: &str) -> Option<Arc<Pool>> {
+    POOLS.with_borrow(|pools| pools.as_ref()?.named(name).cloned())
+}
+
+fn send_through(pool: Option<Arc<Pool>>, request: http::Request<Body>) -> OutboundFuture {
+    Box::pin(async move {
+        let Some(pool) = pool else {
+            let detail = "A component asked for an upstream that is not there.";
+            return Err(ProxyError::new(
+                Source::Edge,
+                StatusCode::BAD_GATEWAY,
+                detail,
+            ));
+        };
+        let (mut parts, body) = request.into_parts();
+        let target = parts.uri.path_and_query().cloned();
+        parts.uri = target.map_or_else(|| http::Uri::from_static("/"), http::Uri::from);
+        fields::remove_hop_by_hop(&mut parts.headers);
+        let authority = pool.upstream.config.url.authority().as_str();
+        let host = HeaderValue::from_str(authority).map_err(|error| {
+            ProxyError::new(Source::Edge, StatusCode::BAD_GATEWAY, "Bad upstream.")
+                .with_cause(error)
+        })?;
+        parts.headers.insert(header::HOST, host);
+        parts
+            .headers
+            .append(header::VIA, HeaderValue::from_static(fields::VIA));
+        send(&pool, http::Request::from_parts(parts, body)).await
+    })
 }

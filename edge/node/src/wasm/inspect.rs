@@ -52,11 +52,23 @@ const SERVICE: [&str; 8] = [
     "wasi:random/",
 ];
 
-/// The two kinds of components.
+/// What components of a Spin application get besides.
+const SPIN: [&str; 6] = [
+    "wasi:keyvalue/store@0.2.0-draft2",
+    "wasi:keyvalue/atomics@0.2.0-draft2",
+    "wasi:keyvalue/batch@0.2.0-draft2",
+    "wasi:config/store@0.2.0-draft-2024-09-27",
+    "spin:key-value/key-value@3.0.0",
+    "spin:variables/variables@3.0.0",
+];
+
+/// The kinds of components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Filter,
     Service,
+    /// A service that is a component of a Spin application.
+    Spin,
 }
 
 impl Kind {
@@ -64,14 +76,18 @@ impl Kind {
         match self {
             Self::Filter => "filters",
             Self::Service => "services",
+            Self::Spin => "components of Spin applications",
         }
     }
 
     fn allows(self, import: &str) -> bool {
         let own: &[&str] = match self {
             Self::Filter => &FILTER,
-            Self::Service => &SERVICE,
+            Self::Service | Self::Spin => &SERVICE,
         };
+        if self == Self::Spin && SPIN.contains(&import) {
+            return true;
+        }
         own.iter()
             .chain(&STD)
             .any(|prefix| import.starts_with(prefix))
@@ -146,6 +162,11 @@ mod tests {
         assert!(Kind::Service.allows("wasi:http/client@0.3.0"));
         assert!(!Kind::Service.allows("wasi:sockets/types@0.3.0"));
         assert!(!Kind::Service.allows("zephyr:edge/kv@0.1.0"));
+        assert!(!Kind::Service.allows("spin:key-value/key-value@3.0.0"));
+        assert!(Kind::Spin.allows("spin:key-value/key-value@3.0.0"));
+        assert!(Kind::Spin.allows("wasi:http/client@0.3.0"));
+        assert!(!Kind::Spin.allows("spin:sqlite/sqlite@3.1.0"));
+        assert!(!Kind::Spin.allows("wasi:sockets/types@0.3.0"));
     }
 
     #[test]

@@ -16,6 +16,11 @@ pub trait Outbound: Send + Sync + 'static {
     /// never reaches [`Outbound::send`]: the guest gets `HTTP-request-denied`.
     fn allows(&self, upstream: &str) -> bool;
 
+    /// Whether the service may send a request to this URI: by its authority, unless that is not all.
+    fn allows_request(&self, uri: &http::Uri) -> bool {
+        self.allows(uri.authority().map_or("", http::uri::Authority::as_str))
+    }
+
     /// Sends a request. `first_byte_timeout` of the guest's request options, if any, is enforced by
     /// the caller.
     fn send(&self, request: http::Request<Body>) -> OutboundFuture;

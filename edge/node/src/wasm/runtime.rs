@@ -11,11 +11,12 @@ use super::aot::{AotCache, AotStats};
 use super::engine::Engines;
 use super::filter::{self, FilterLinker};
 use super::inspect::{self, Kind};
-use super::service::{self, ServiceLinker};
+use super::service::{self, Access, ServiceLinker, SpinAccess};
 use super::{
     FilterComponent, Limits, LoadError, Outbound, PoolSize, RuntimeError, ServiceComponent,
 };
 use crate::capability::Capabilities;
+use crate::spin::{Grants, SpinOutbound};
 
 /// What a [`Runtime`] is made of.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Runtime {
     aot: AotCache,
     filters: FilterLinker,
     services: ServiceLinker,
+    /// With the interfaces that only components of Spin applications get.
+    spin: ServiceLinker,
     options: RuntimeOptions,
 }
 
@@ -80,6 +83,7 @@ impl Runtime {
             aot: AotCache::open(options.cache_dir.clone())?,
             filters: filter::linker(&engines.filters).map_err(RuntimeError::Engine)?,
             services: service::linker(&engines.services).map_err(RuntimeError::Engine)?,
+            spin: service::spin_linker(&engines.services).map_err(RuntimeError::Engine)?,
             engines,
             options,
         }))
@@ -133,8 +137,40 @@ impl Runtime {
         check_limits(name, limits, self.options.services)?;
         let (component, sha256) = self.load(name, bytes, &self.engines.services, Kind::Service)?;
         let (linker, engines) = (&self.services, &self.engines);
+        let access = Access {
+            outbound,
+            spin: None,
+        };
         let service =
-            ServiceComponent::new(name, sha256, &component, linker, limits, outbound, engines)?;
+            ServiceComponent::new(name, sha256, &component, linker, limits, access, engines)?;
+        Ok(Arc::new(service))
+    }
+
+    /// As [`Runtime::load_service`], for a component of a Spin application: it is linked with Spin's
+    /// interfaces, and gets of them what it was granted.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn load_spin_service(
+        self: &Arc<Self>,
+        name: &str,
+        bytes: &[u8],
+        limits: Limits,
+        grants: &Arc<Grants>,
+    ) -> Result<Arc<ServiceComponent>, LoadError> {
+        check_limits(name, limits, self.options.services)?;
+        let (component, sha256) = self.load(name, bytes, &self.engines.services, Kind::Spin)?;
+        let (linker, engines) = (&self.spin, &self.engines);
+        let access = Access {
+            outbound: Arc::new(SpinOutbound(Arc::clone(grants))),
+            spin: Some(SpinAccess {
+                grants: Arc::clone(grants),
+                kv: Arc::clone(&self.options.capabilities.kv),
+            }),
+        };
+        let service =
+            ServiceComponent::new(name, sha256, &component, linker, limits, access, engines)?;
         Ok(Arc::new(service))
     }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod handler;
 mod outgoing;
+mod spin;
 mod state;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use wasmtime_wasi_http::{Error, p2, p3};
 
 use self::answer::AnswerBody;
 use self::handler::{Blueprint, GRACE, START, Workers};
+pub(super) use self::spin::SpinAccess;
 use self::state::{Flight, ServiceState, Ticket, Worker};
 use super::engine::Engines;
 use super::filter::thread_index;
@@ -41,6 +43,20 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<ServiceLinke
     let mut linker = Linker::new(engine);
     super::wasi::link_service(&mut linker)?;
     Ok(linker)
+}
+
+/// What components of Spin applications link against: the same, and Spin's own interfaces.
+pub(super) fn spin_linker(engine: &wasmtime::Engine) -> wasmtime::Result<ServiceLinker> {
+    let mut linker = linker(engine)?;
+    spin::link(&mut linker)?;
+    Ok(linker)
+}
+
+/// What a service may reach outside of itself.
+pub(super) struct Access {
+    pub(super) outbound: Arc<dyn Outbound>,
+    /// Of a component of a Spin application.
+    pub(super) spin: Option<SpinAccess>,
 }
 
 /// A compiled service and its instances. Shared by all workers.
@@ -76,7 +92,7 @@ impl ServiceComponent {
         component: &Component,
         linker: &ServiceLinker,
         limits: Limits,
-        outbound: Arc<dyn Outbound>,
+        access: Access,
         engines: &Arc<Engines>,
     ) -> Result<Self, LoadError> {
         let misfit = |cause| LoadError::World {
@@ -99,7 +115,7 @@ impl ServiceComponent {
             engines: Arc::clone(engines),
             pre: pre.map_err(misfit)?,
             limits,
-            outbound,
+            access,
             counters: Arc::default(),
         });
         try_once(&blueprint)?;

@@ -12,5 +12,6 @@ mod limits;
 mod routing;
 mod services;
 mod shutdown;
+mod spin;
 mod support;
 mod upstreams;

@@ -1,7 +1,7 @@
 //! What the tests speak: a node, upstreams, and a client.
 
 mod client;
-mod node;
+pub(crate) mod node;
 mod upstream;
 
 pub(crate) use client::{Answer, Connection, get, raw, request};

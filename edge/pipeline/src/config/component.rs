@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Place};
 use super::quantity::{self, Size};
 use super::{ParseOptions, UpstreamConfig};
+use crate::spin::Grants;
 
 /// A component's file and the limits it runs in.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Component {
     pub max_reuse: u32,
     /// Names of the upstreams that a service may ask.
     pub upstreams: Vec<String>,
+    /// What it is given as a component of a Spin application; none: it is not one.
+    pub spin: Option<Arc<Grants>>,
 }
 
 /// What a component exports.
@@ -116,6 +120,7 @@ impl ComponentFile {
                 .into_iter()
                 .map(Spanned::into_inner)
                 .collect(),
+            spin: None,
         })
     }
 }

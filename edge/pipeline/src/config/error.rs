@@ -16,7 +16,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         let message = format!("cannot be read: {error}");
         Self {
             file: path.display().to_string(),
@@ -38,13 +38,13 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// The text that is read, to turn byte ranges into lines and columns.
-pub(super) struct Place<'a> {
-    pub(super) text: &'a str,
-    pub(super) file: &'a str,
+pub(crate) struct Place<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) file: &'a str,
 }
 
 impl Place<'_> {
-    pub(super) fn at(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
+    pub(crate) fn at(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
@@ -56,7 +56,12 @@ impl Place<'_> {
         }
     }
 
-    pub(super) fn toml(&self, error: &toml::de::Error) -> ConfigError {
+    /// Line and column of what begins there.
+    pub(crate) fn position(&self, span: Range<usize>) -> (usize, usize) {
+        self.at(span, "").position.unwrap_or((1, 1))
+    }
+
+    pub(crate) fn toml(&self, error: &toml::de::Error) -> ConfigError {
         // A missing table at the top has no place of its own: it is missing from the first line on.
         self.at(error.span().unwrap_or(0..0), error.message())
     }

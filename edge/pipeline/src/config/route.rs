@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Place};
 use super::{Component, ComponentKind, UpstreamConfig, is_name};
 use crate::router::{HostPattern, PathPattern, Table};
+use crate::spin::SpinRoute;
 
 /// Which requests go where, and through which filters.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Route {
     pub cache: bool,
     /// The filters, in order.
     pub stages: Vec<Stage>,
+    /// The trigger of a Spin application that it stands for, if it does.
+    pub spin: Option<SpinRoute>,
 }
 
 /// Who answers the requests of a route.
@@ -178,6 +181,7 @@ fn check(
         target,
         cache: file.cache,
         stages,
+        spin: None,
     })
 }
 

@@ -40,6 +40,22 @@ pub struct UpstreamConfig {
     pub max_connections: u32,
 }
 
+impl UpstreamConfig {
+    /// A server with the time limits and bounds that an upstream has by default.
+    pub(crate) fn new(url: Origin) -> Self {
+        Self {
+            url,
+            http2: false,
+            connect_timeout: connect_timeout(),
+            first_byte_timeout: half_a_minute(),
+            idle_timeout: half_a_minute(),
+            pool_idle_timeout: pool_idle_timeout(),
+            pool_max_idle: pool_max_idle(),
+            max_connections: max_connections(),
+        }
+    }
+}
+
 fn connect_timeout() -> Duration {
     Duration::from_secs(1)
 }

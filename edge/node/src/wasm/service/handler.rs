@@ -18,9 +18,10 @@ use wasmtime_wasi_http::handler::{
     WorkerStatus,
 };
 
+use super::Access;
 use super::state::{ServiceState, Ticket, Worker};
 use crate::wasm::engine::Engines;
-use crate::wasm::{Counters, Limits, Outbound};
+use crate::wasm::{Counters, Limits};
 
 /// Time for an instance to be made.
 pub(super) const START: Duration = Duration::from_secs(2);
@@ -36,7 +37,7 @@ pub(super) struct Blueprint {
     pub(super) engines: Arc<Engines>,
     pub(super) pre: ProxyPre<ServiceState>,
     pub(super) limits: Limits,
-    pub(super) outbound: Arc<dyn Outbound>,
+    pub(super) access: Access,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -45,8 +46,8 @@ impl Blueprint {
     pub(super) async fn make(&self) -> wasmtime::Result<(Store<ServiceState>, Proxy, Arc<Worker>)> {
         let worker = Arc::new(Worker::new(self.limits.memory, START));
         let engine = &self.engines.services;
-        let (name, limits, outbound) = (&self.name, self.limits, &self.outbound);
-        let mut store = ServiceState::store(engine, name, limits, outbound, Arc::clone(&worker));
+        let (name, limits, access) = (&self.name, self.limits, &self.access);
+        let mut store = ServiceState::store(engine, name, limits, access, Arc::clone(&worker));
         let proxy = self.pre.instantiate_async(&mut store).await?;
         worker.expect_head_by(None);
         self.counters.instantiations.fetch_add(1, Relaxed);
@@ -136,8 +137,10 @@ impl WorkerState for Lifecycle {
         if !self.worker.counted.swap(true, AcqRel) {
             let failure = self.worker.failure(self.limits.deadline, &error);
             self.counters.count(&failure);
-            if !self.worker.waits_for_head() {
-                // Before the head the caller is told. Now there is only the body to break off.
+            let answering = self.worker.busy.load(Acquire) > 0;
+            if answering && !self.worker.waits_for_head() {
+                // Before the head the caller is told. Now there is only the body to break off. One
+                // with nothing to do also ends this way, when its thread does.
                 tracing::warn!(
                     component,
                     "An answer of {component} broke off: it {failure}"

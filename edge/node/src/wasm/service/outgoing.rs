@@ -31,9 +31,9 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _processed: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let upstream = request.uri().authority().map(http::uri::Authority::as_str);
-        let upstream = upstream.unwrap_or_default();
-        if !self.outbound.allows(upstream) {
+        if !self.outbound.allows_request(request.uri()) {
+            let upstream = request.uri().authority().map(http::uri::Authority::as_str);
+            let upstream = upstream.unwrap_or_default();
             let component = &*self.component;
             tracing::debug!(
                 component,

@@ -14,11 +14,13 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::Access;
 use super::outgoing::Hooks;
+use super::spin::{SpinState, SpinView};
 use crate::wasm::engine::TICK;
 use crate::wasm::memory::MemoryLimit;
 use crate::wasm::stdio::{LogBudget, LogStream};
-use crate::wasm::{Limits, Outbound, StageError};
+use crate::wasm::{Limits, StageError};
 
 /// Computing without a pause, in deadlines, after which a guest that has answered is cut off.
 const COMPUTING: u32 = 10;
@@ -31,6 +33,7 @@ pub(in crate::wasm) struct ServiceState {
     http: WasiHttpCtx,
     wasi: WasiCtx,
     table: ResourceTable,
+    spin: SpinState,
 }
 
 impl ServiceState {
@@ -39,7 +42,7 @@ impl ServiceState {
         engine: &wasmtime::Engine,
         component: &Arc<str>,
         limits: Limits,
-        outbound: &Arc<dyn Outbound>,
+        access: &Access,
         worker: Arc<Worker>,
     ) -> Store<Self> {
         let log = LogBudget::default();
@@ -52,13 +55,17 @@ impl ServiceState {
                 budget: log.clone(),
             }
         };
-        // No environment, no arguments, no folders, and no sockets, which are not linked.
-        let wasi = WasiCtx::builder()
-            .stdout(stream("stdout"))
-            .stderr(stream("stderr"))
-            .build();
+        // No arguments, no folders, and no sockets, which are not linked. No environment but what a
+        // Spin manifest says.
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stream("stdout")).stderr(stream("stderr"));
+        if let Some(spin) = &access.spin {
+            for (name, value) in &spin.grants.environment {
+                wasi.env(name, value);
+            }
+        }
         let hooks = Hooks {
-            outbound: Arc::clone(outbound),
+            outbound: Arc::clone(&access.outbound),
             component: Arc::clone(component),
         };
         let state = Self {
@@ -66,8 +73,9 @@ impl ServiceState {
             log,
             hooks,
             http: WasiHttpCtx::new(),
-            wasi,
+            wasi: wasi.build(),
             table: ResourceTable::new(),
+            spin: SpinState::new(access.spin.clone()),
         };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
@@ -82,6 +90,13 @@ impl ServiceState {
         });
         store.set_epoch_deadline(1);
         store
+    }
+}
+
+impl ServiceState {
+    /// The side of Spin's interfaces.
+    pub(super) fn spin(&mut self) -> SpinView<'_> {
+        self.spin.view(&mut self.table)
     }
 }
 
