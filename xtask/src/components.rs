@@ -1,4 +1,5 @@
-//! Builds the guests to `<target>/components/<name>.wasm`, once for development, tests and bench.
+//! Builds the guests to `<target>/components/<name>.wasm`, once for development, tests and bench, and
+//! the policies among them to `<target>/components/middleware/<name>.wasm` as well.
 
 use std::fs;
 use std::path::Path;
@@ -48,22 +49,63 @@ pub(crate) fn guests(workspace: &Workspace, which: Which) -> Vec<&Package> {
 
 fn build(workspace: &Workspace, which: Which) -> anyhow::Result<()> {
     let guests = guests(workspace, which);
+    let folder = workspace.components();
+    make(
+        workspace,
+        &guests,
+        FILTER,
+        "component",
+        &folder,
+        "components",
+    )?;
+    let policies: Vec<&Package> = guests
+        .into_iter()
+        .filter(|guest| guest.features.contains_key(MIDDLEWARE))
+        .collect();
+    let folder = folder.join(MIDDLEWARE);
+    make(
+        workspace,
+        &policies,
+        MIDDLEWARE,
+        MIDDLEWARE,
+        &folder,
+        "middleware",
+    )
+}
+
+/// The feature of a policy's crate that makes it a component for our own node; others have none and
+/// always are one.
+const FILTER: &str = "filter";
+/// The feature of a policy's crate that makes it `wasi:http` middleware, the profile that it is built
+/// with, and the folder that it is put in.
+const MIDDLEWARE: &str = "middleware";
+
+fn make(
+    workspace: &Workspace,
+    guests: &[&Package],
+    feature: &str,
+    profile: &str,
+    folder: &Path,
+    what: &str,
+) -> anyhow::Result<()> {
     let names: Vec<String> = guests
         .iter()
         .map(|guest| short_name(workspace, guest))
         .collect();
-    let title = format!("building components {}", names.join(", "));
+    let title = format!("building {what} {}", names.join(", "));
     progress::step(&title, || {
         let mut command = workspace.cargo();
-        command.args(["build", "--profile=component", "--lib", "--target", TARGET]);
-        for guest in &guests {
+        command.args(["build", "--lib", "--target", TARGET, "--profile", profile]);
+        for guest in guests {
             command.args(["--package", &guest.name]);
+            if guest.features.contains_key(feature) {
+                command.arg(format!("--features={}/{feature}", guest.name));
+            }
         }
         process::run(&mut command)?;
 
-        let built = workspace.target.join(TARGET).join("component");
-        let folder = workspace.components();
-        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let built = workspace.target.join(TARGET).join(profile);
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         for (guest, name) in guests.iter().zip(&names) {
             let library = guest
                 .library()

@@ -34,5 +34,8 @@ mod token;
 
 pub use policy::Auth;
 
-#[cfg(all(target_family = "wasm", target_os = "wasi"))]
+#[cfg(all(feature = "filter", target_family = "wasm", target_os = "wasi"))]
 zephyr_edge_guest::export_filter!(Auth);
+
+#[cfg(all(feature = "middleware", target_family = "wasm", target_os = "wasi"))]
+zephyr_edge_middleware::export_middleware!(Auth);

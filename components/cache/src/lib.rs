@@ -24,5 +24,8 @@ mod rule;
 
 pub use policy::Cache;
 
-#[cfg(all(target_family = "wasm", target_os = "wasi"))]
+#[cfg(all(feature = "filter", target_family = "wasm", target_os = "wasi"))]
 zephyr_edge_guest::export_filter!(Cache);
+
+#[cfg(all(feature = "middleware", target_family = "wasm", target_os = "wasi"))]
+zephyr_edge_middleware::export_middleware!(Cache);

@@ -22,5 +22,8 @@ mod policy;
 
 pub use policy::RateLimit;
 
-#[cfg(all(target_family = "wasm", target_os = "wasi"))]
+#[cfg(all(feature = "filter", target_family = "wasm", target_os = "wasi"))]
 zephyr_edge_guest::export_filter!(RateLimit);
+
+#[cfg(all(feature = "middleware", target_family = "wasm", target_os = "wasi"))]
+zephyr_edge_middleware::export_middleware!(RateLimit);

@@ -9,7 +9,6 @@
 //! * [`cache`]: the shared cache over whatever the host can store in
 //! * [`limits`]: counters of rate limits, for a host with one place that sees all requests
 //! * [`control`]: what the origin's control plane says, taken in by polling
-//! * [`signatures`]: checks of signatures in Rust, for hosts that bring none
 //!
 //! Nothing here is `Send`: these hosts run one thread an instance.
 
@@ -20,7 +19,6 @@ pub mod limits;
 pub mod linked;
 pub mod log;
 pub mod platform;
-pub mod signatures;
 pub mod site;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -18,7 +18,6 @@ use zephyr_edge_pipeline::stages::{self, Phase, Verdict};
 use zephyr_edge_pipeline::{Exchange, kv_scope};
 
 use crate::platform::Platform;
-use crate::signatures;
 
 /// A policy.
 #[derive(Debug)]
@@ -212,6 +211,6 @@ impl<P: Platform> Signatures for Scoped<'_, P> {
         message: &[u8],
         signature: &[u8],
     ) -> Result<bool, KeyError> {
-        signatures::verify(algorithm, key, message, signature)
+        zephyr_edge_signatures::verify(algorithm, key, message, signature)
     }
 }

@@ -10,13 +10,11 @@ use wasip3::http::types::{Method, Request, Response, Scheme};
 use wasip3::wit_future;
 use zephyr_edge_pipeline::BoxError;
 use zephyr_edge_pipeline::config::Origin;
-use zephyr_edge_portable::HostBody as _;
 use zephyr_edge_portable::cache::Dropped;
 use zephyr_edge_portable::control::State;
 
-use crate::atomic;
-use crate::body::Body;
-use crate::convert;
+use zephyr_edge_wasi::body::Body;
+use zephyr_edge_wasi::{atomic, convert};
 
 /// The key of the state.
 const KEY: &str = "control/state";

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | cache store | the key-value store `default`: bodies up to 1 MiB ([`store`]) |
 //! | keys and values | the site's from [`control`], a component's own in the same store |
-//! | rate limits | counters in the same store, by compare-and-swap ([`limiter`]) |
+//! | rate limits | counters in the same store, by compare-and-swap |
 //! | control plane | the origin is polled behind a client's back, at most every five seconds |
 //! | next | outgoing HTTP on raw handles: bodies are spliced, not copied |
 //!
@@ -13,11 +13,7 @@
 //! `zephyr_config` (a whole `zephyr.toml` in place of the one built in).
 #![cfg(all(target_family = "wasm", target_os = "wasi"))]
 
-mod atomic;
-mod body;
 mod control;
-mod convert;
-mod limiter;
 mod platform;
 mod settings;
 mod store;
@@ -27,8 +23,9 @@ use std::cell::OnceCell;
 use wasip3::http::types::{ErrorCode, Request, Response};
 use zephyr_edge_portable::edge::{Client, Edge};
 use zephyr_edge_portable::log::HostLog;
+use zephyr_edge_wasi::{convert, log};
 
-use crate::platform::Spin;
+use crate::platform::{Content, Spin};
 use crate::settings::Settings;
 
 thread_local! {
@@ -49,17 +46,18 @@ impl wasip3::exports::http::handler::Guest for ZephyrEdge {
         let settings = match settings().await {
             Ok(settings) => settings,
             Err(why) => {
-                log(tracing::Level::ERROR, &format!("zephyr.toml: {why}"));
+                log::line("ERROR", &format!("zephyr.toml: {why}"));
                 return convert::response(convert::broken());
             }
         };
         let Ok((request, peer)) = convert::request(request).await else {
             return convert::response(convert::unreadable());
         };
+        let request = request.map(Content);
         let client = Client::new(&settings.site, peer.address, peer.scheme);
         let platform = Spin::new(settings.clone());
         let edge = Edge::new(settings.site, settings.memory, platform);
-        convert::response(edge.answer(client, request).await)
+        convert::response(edge.answer(client, request).await.map(|body| body.0))
     }
 }
 
@@ -67,15 +65,7 @@ async fn settings() -> Result<Settings, String> {
     if let Some(settings) = SETTINGS.with(|cell| cell.get().cloned()) {
         return Ok(settings);
     }
-    HostLog::install(log);
+    HostLog::install(|level, text| log::line(level.as_str(), text));
     let settings = Settings::read().await?;
     Ok(SETTINGS.with(|cell| cell.get_or_init(|| settings).clone()))
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "a component's standard error is its log"
-)]
-fn log(level: tracing::Level, line: &str) {
-    eprintln!("{level} {line}");
 }

@@ -12,15 +12,40 @@ use zephyr_edge_core::capability::{
     Clock, Decision, KvError, Level, Limit, LimiterError, Log, Random,
 };
 use zephyr_edge_pipeline::config::UpstreamConfig;
-use zephyr_edge_pipeline::{ProxyError, Source};
-use zephyr_edge_portable::Platform;
+use zephyr_edge_pipeline::{BoxError, ProxyError, Source};
 use zephyr_edge_portable::cache::{Dropped, Marks, Record};
 use zephyr_edge_portable::control::State;
 use zephyr_edge_portable::platform::Local;
+use zephyr_edge_portable::{HostBody, Platform};
+use zephyr_edge_wasi::body::{Body, Collected};
+use zephyr_edge_wasi::{atomic, convert, limiter};
 
-use crate::body::{Body, Collected};
 use crate::settings::Settings;
-use crate::{atomic, control, convert, limiter, store};
+use crate::{control, store};
+
+/// A body of the host.
+#[derive(Debug)]
+pub(crate) struct Content(pub(crate) Body);
+
+impl From<bytes::Bytes> for Content {
+    fn from(bytes: bytes::Bytes) -> Self {
+        Self(Body::Whole(bytes))
+    }
+}
+
+impl HostBody for Content {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.0.length()
+    }
+
+    async fn collect(self, limit: usize) -> Result<bytes::Bytes, BoxError> {
+        self.0.collect(limit).await
+    }
+}
 
 /// The runtime, as one request has it.
 pub(crate) struct Spin {
@@ -104,12 +129,12 @@ impl Random for Spin {
 
 impl Log for Spin {
     fn log(&self, level: Level, message: &str) {
-        crate::log(
+        zephyr_edge_wasi::log::line(
             match level {
                 Level::Debug => return,
-                Level::Info => tracing::Level::INFO,
-                Level::Warn => tracing::Level::WARN,
-                Level::Error => tracing::Level::ERROR,
+                Level::Info => "INFO",
+                Level::Warn => "WARN",
+                Level::Error => "ERROR",
             },
             message,
         );
@@ -117,7 +142,7 @@ impl Log for Spin {
 }
 
 impl Platform for Spin {
-    type Body = Body;
+    type Body = Content;
 
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         if key.starts_with("site/") {
@@ -154,8 +179,8 @@ impl Platform for Spin {
     async fn fetch(
         &self,
         upstream: &UpstreamConfig,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, ProxyError> {
+        request: Request<Content>,
+    ) -> Result<Response<Content>, ProxyError> {
         let (mut parts, body) = request.into_parts();
         // The host says it itself, from the authority.
         parts.headers.remove(http::header::HOST);
@@ -165,7 +190,7 @@ impl Platform for Spin {
         let _ = options.set_connect_timeout(nanos(upstream.connect_timeout));
         let _ = options.set_first_byte_timeout(nanos(upstream.first_byte_timeout));
         let _ = options.set_between_bytes_timeout(nanos(upstream.idle_timeout));
-        let (contents, end) = body.into_contents();
+        let (contents, end) = body.0.into_contents();
         let fields = convert::fields_of(&parts.headers);
         let (raw, _sent) = Raw::new(fields, contents, end, Some(options));
         let origin = &upstream.url;
@@ -186,15 +211,16 @@ impl Platform for Spin {
             .map_err(unfit)?;
         raw.set_path_with_query(Some(&target)).map_err(unfit)?;
         let answered = client::send(raw).await.map_err(|error| no_answer(&error))?;
-        convert::answer(answered).map_err(|error| {
+        let answer = convert::answer(answered);
+        answer.map(|answer| answer.map(Content)).map_err(|error| {
             let detail = "The upstream's answer cannot be read.";
             ProxyError::new(Source::Upstream, StatusCode::BAD_GATEWAY, detail).with_cause(error)
         })
     }
 
-    async fn load(&self, key: &str) -> Option<(Record, Body)> {
+    async fn load(&self, key: &str) -> Option<(Record, Content)> {
         match store::load(key).await {
-            Ok(found) => found.map(|(record, body)| (record, Body::Whole(body))),
+            Ok(found) => found.map(|(record, body)| (record, Content(Body::Whole(body)))),
             Err(error) => {
                 tracing::error!("the cache cannot be read: {error}");
                 None
@@ -202,24 +228,30 @@ impl Platform for Spin {
         }
     }
 
-    async fn save(&self, key: &str, mut record: Record, retention: Duration, body: Body) -> Body {
-        let bytes = match body.try_collect(store::MAX_BODY).await {
+    async fn save(
+        &self,
+        key: &str,
+        mut record: Record,
+        retention: Duration,
+        body: Content,
+    ) -> Content {
+        let bytes = match body.0.try_collect(store::MAX_BODY).await {
             Ok(Collected::Whole(bytes)) => bytes,
-            Ok(Collected::TooLarge(body)) => return body,
+            Ok(Collected::TooLarge(body)) => return Content(body),
             Err(error) => {
                 tracing::warn!("an answer is not stored: {error}");
-                return Body::broken();
+                return Content(Body::broken());
             }
         };
         let length = bytes.len() as u64;
         if !record.is_whole(length) {
-            return Body::Whole(bytes);
+            return Content(Body::Whole(bytes));
         }
         record.set_length(length);
         if let Err(error) = store::save(key, &record, self.now(), retention, &bytes).await {
             tracing::error!("an answer cannot be stored: {error}");
         }
-        Body::Whole(bytes)
+        Content(Body::Whole(bytes))
     }
 
     async fn remove(&self, key: &str) {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use spin_sdk::key_value::{Error, Store};
 use zephyr_edge_portable::cache::Record;
 
-use crate::atomic;
+use zephyr_edge_wasi::atomic;
 
 /// Larger bodies are not stored: stores take values of a few MiB at most.
 pub(crate) const MAX_BODY: usize = 1 << 20;

@@ -23,13 +23,13 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {
     progress::step("building the component for Spin", || {
         let mut command = workspace.cargo();
         command
-            .args(["build", "--profile=component", "--lib", "--package"])
+            .args(["build", "--profile=linked", "--lib", "--package"])
             .args([&package.name, "--target", components::TARGET]);
         process::run(&mut command)
     })?;
 
     let file = format!("{library}.wasm");
-    let built = workspace.target.join(components::TARGET).join("component");
+    let built = workspace.target.join(components::TARGET).join("linked");
     let folder = workspace.root.join(FOLDER).join("build");
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let to = folder.join(&file);

@@ -3,7 +3,11 @@
 //! worker-build compiles the crate, runs wasm-bindgen and wasm-opt on it, and bundles the
 //! JavaScript with esbuild. It would download those three; it is given ours.
 
+use std::fs;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::process::Command;
+
+use anyhow::Context as _;
 
 use super::size;
 use crate::tools::{self, Tools};
@@ -11,6 +15,11 @@ use crate::workspace::Workspace;
 use crate::{process, progress, toolchain};
 
 const FOLDER: &str = "edge/worker";
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The standard library that we build ourselves where rustup cannot bring it has no bitcode, which
+/// the profile's `lto = "fat"` asks for.
+const LTO: (&str, &str) = ("CARGO_PROFILE_COMPONENT_LTO", "off");
 
 /// What worker-build leaves in `build` for the host.
 const FILES: [&str; 2] = ["index_bg.wasm", "index.js"];
@@ -19,28 +28,63 @@ const FILES: [&str; 2] = ["index_bg.wasm", "index.js"];
 /// third of it keeps cold starts short.
 const LIMIT: u64 = 1 << 20;
 
-/// Builds `edge/worker/build/index.js` and `index_bg.wasm`.
-pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Tools> {
-    workspace.package_in(FOLDER)?;
-    toolchain::ensure(workspace)?;
-    let tools = tools::ensure(workspace)?;
-    progress::step("building the worker", || {
+/// Says in the folder what the build was made of: without a change there, worker-build is not run,
+/// whose optimiser takes most of a minute.
+const MADE_OF: &str = ".made-of";
+
+/// Compiles the module, as worker-build does; tells what it came out as.
+fn compile(workspace: &Workspace) -> anyhow::Result<String> {
+    let package = workspace.package_in(FOLDER)?;
+    progress::step("compiling the worker", || {
+        let mut command = workspace.cargo();
+        command
+            .args(["build", "--lib", "--profile=component", "--target", TARGET])
+            .args(["--package", &package.name])
+            .env(LTO.0, LTO.1);
+        process::run(&mut command)
+    })?;
+    let library = package
+        .library()
+        .with_context(|| format!("{} has no library", package.name))?;
+    let built = workspace.target.join(TARGET).join("component");
+    let file = built.join(library).with_extension("wasm");
+    let module = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&module);
+    Ok(format!("{} {:016x}", module.len(), hasher.finish()))
+}
+
+fn bundle(workspace: &Workspace, tools: &Tools) -> anyhow::Result<()> {
+    progress::step("bundling the worker", || {
         let mut command = Command::new(tools.worker_build());
         process::without_own_variables(&mut command);
         command
             .current_dir(workspace.root.join(FOLDER))
             .args(["--profile", "component"])
             .env("CARGO_TARGET_DIR", &workspace.target)
-            // The standard library that we build ourselves where rustup cannot bring it has no
-            // bitcode, which the profile's `lto = "fat"` asks for.
-            .env("CARGO_PROFILE_COMPONENT_LTO", "off")
+            .env(LTO.0, LTO.1)
             .env("WASM_BINDGEN_BIN", tools.wasm_bindgen())
             .env("WASM_OPT_BIN", tools.wasm_opt())
             .env("ESBUILD_BIN", tools.esbuild());
         process::run(&mut command)
-    })?;
+    })
+}
 
+/// Builds `edge/worker/build/index.js` and `index_bg.wasm`.
+pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Tools> {
+    workspace.package_in(FOLDER)?;
+    toolchain::ensure(workspace)?;
+    let tools = tools::ensure(workspace)?;
     let folder = workspace.root.join(FOLDER).join("build");
+    let made_of = compile(workspace)?;
+    if fs::read_to_string(folder.join(MADE_OF)).is_ok_and(|known| known == made_of) {
+        progress::line("the worker is built already");
+    } else {
+        bundle(workspace, &tools)?;
+        let file = folder.join(MADE_OF);
+        fs::write(&file, made_of).with_context(|| format!("writing {}", file.display()))?;
+    }
+
     let mut total = 0;
     for name in FILES {
         let file = folder.join(name);

@@ -31,8 +31,20 @@ const ROWS: &[Row] = &[
         may: &["edge/core"],
     },
     Row {
+        folder: "edge/signatures",
+        may: &["edge/core"],
+    },
+    Row {
+        folder: "edge/wasi",
+        may: &["edge/core", "edge/pipeline"],
+    },
+    Row {
+        folder: "edge/middleware",
+        may: &["edge/core", "edge/pipeline", "edge/signatures", "edge/wasi"],
+    },
+    Row {
         folder: "components/*",
-        may: &["edge/core", "edge/cache", "edge/guest"],
+        may: &["edge/core", "edge/cache", "edge/guest", "edge/middleware"],
     },
     Row {
         folder: "edge/pipeline",
@@ -40,7 +52,13 @@ const ROWS: &[Row] = &[
     },
     Row {
         folder: "edge/portable",
-        may: &["edge/core", "edge/cache", "edge/pipeline", "components/*"],
+        may: &[
+            "edge/core",
+            "edge/cache",
+            "edge/pipeline",
+            "edge/signatures",
+            "components/*",
+        ],
     },
     Row {
         folder: "edge/node",
@@ -48,7 +66,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         folder: "edge/spin",
-        may: &["edge/core", "edge/pipeline", "edge/portable"],
+        may: &["edge/core", "edge/pipeline", "edge/portable", "edge/wasi"],
     },
     Row {
         folder: "edge/worker",

@@ -6,16 +6,16 @@ use wasip3::http::types::{ErrorCode, Trailers};
 use wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use wasip3::{wit_future, wit_stream};
 use zephyr_edge_pipeline::BoxError;
-use zephyr_edge_portable::HostBody;
 
 /// How a stream ended, and what came after it.
-pub(crate) type End = FutureReader<Result<Option<Trailers>, ErrorCode>>;
+pub type End = FutureReader<Result<Option<Trailers>, ErrorCode>>;
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
 /// A body.
-pub(crate) enum Body {
+#[derive(Debug)]
+pub enum Body {
     /// There already.
     Whole(Bytes),
     /// A stream of the host.
@@ -23,7 +23,8 @@ pub(crate) enum Body {
 }
 
 /// A stream of the host, and what has been read of it already.
-pub(crate) struct Stream {
+#[derive(Debug)]
+pub struct Stream {
     read: Vec<u8>,
     rest: StreamReader<u8>,
     end: End,
@@ -32,7 +33,8 @@ pub(crate) struct Stream {
 
 impl Body {
     /// The body of a message: `length` is its `Content-Length`.
-    pub(crate) fn of(rest: StreamReader<u8>, end: End, length: Option<u64>) -> Self {
+    #[must_use]
+    pub fn of(rest: StreamReader<u8>, end: End, length: Option<u64>) -> Self {
         if length == Some(0) {
             return Self::Whole(Bytes::new());
         }
@@ -45,7 +47,8 @@ impl Body {
     }
 
     /// A body of unknown length as one that is known to be empty, where it is.
-    pub(crate) async fn peeked(self) -> Self {
+    #[must_use]
+    pub async fn peeked(self) -> Self {
         let Self::Stream(mut stream) = self else {
             return self;
         };
@@ -56,7 +59,8 @@ impl Body {
     }
 
     /// As the contents of a new message.
-    pub(crate) fn into_contents(self) -> (Option<StreamReader<u8>>, End) {
+    #[must_use]
+    pub fn into_contents(self) -> (Option<StreamReader<u8>>, End) {
         match self {
             Self::Whole(bytes) if bytes.is_empty() => (None, ended()),
             Self::Whole(bytes) => {
@@ -89,7 +93,8 @@ impl Body {
 
 impl Body {
     /// A body that breaks off at once, as the one did that was read.
-    pub(crate) fn broken() -> Self {
+    #[must_use]
+    pub fn broken() -> Self {
         let (_, rest) = wit_stream::new();
         let (writer, end) = wit_future::new(|| Err(ErrorCode::ConnectionTerminated));
         drop(writer);
@@ -130,7 +135,8 @@ impl From<Bytes> for Body {
 }
 
 /// What came of reading a body up to a limit.
-pub(crate) enum Collected {
+#[derive(Debug)]
+pub enum Collected {
     /// All of it.
     Whole(Bytes),
     /// It goes on.
@@ -139,7 +145,11 @@ pub(crate) enum Collected {
 
 impl Body {
     /// Reads all of it, unless it is larger.
-    pub(crate) async fn try_collect(self, limit: usize) -> Result<Collected, BoxError> {
+    ///
+    /// # Errors
+    ///
+    /// It broke off.
+    pub async fn try_collect(self, limit: usize) -> Result<Collected, BoxError> {
         let mut stream = match self {
             Self::Whole(bytes) => return Ok(Collected::Whole(bytes)),
             Self::Stream(stream) => stream,
@@ -157,19 +167,28 @@ impl Body {
     }
 }
 
-impl HostBody for Body {
-    fn is_empty(&self) -> bool {
+impl Body {
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         matches!(self, Self::Whole(bytes) if bytes.is_empty())
     }
 
-    fn length(&self) -> Option<u64> {
+    /// How many bytes it has, when that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
         match self {
             Self::Whole(bytes) => Some(bytes.len() as u64),
             Self::Stream(stream) => stream.length,
         }
     }
 
-    async fn collect(self, limit: usize) -> Result<Bytes, BoxError> {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    ///
+    /// It broke off, or has more than `limit` bytes.
+    pub async fn collect(self, limit: usize) -> Result<Bytes, BoxError> {
         match self.try_collect(limit).await? {
             Collected::Whole(bytes) => Ok(bytes),
             Collected::TooLarge(_) => Err("the body is too large".into()),

@@ -11,13 +11,19 @@ use crate::body::Body;
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) address: IpAddr,
-    pub(crate) scheme: &'static str,
+pub struct Peer {
+    /// The address.
+    pub address: IpAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
 }
 
 /// A client's request.
-pub(crate) async fn request(raw: Request) -> Result<(http::Request<Body>, Peer), http::Error> {
+///
+/// # Errors
+///
+/// What the host gives is none.
+pub async fn request(raw: Request) -> Result<(http::Request<Body>, Peer), http::Error> {
     let method = method_of(&raw.get_method())?;
     let scheme = match raw.get_scheme() {
         Some(Scheme::Https) => "https",
@@ -63,7 +69,11 @@ pub(crate) async fn request(raw: Request) -> Result<(http::Request<Body>, Peer),
 }
 
 /// An upstream's answer.
-pub(crate) fn answer(raw: Response) -> Result<http::Response<Body>, http::Error> {
+///
+/// # Errors
+///
+/// What the host gives is none.
+pub fn answer(raw: Response) -> Result<http::Response<Body>, http::Error> {
     let status = http::StatusCode::from_u16(raw.get_status_code())?;
     let headers = headers_of(&raw.get_headers());
     let (_, done) = wit_future::new(|| Ok(()));
@@ -77,7 +87,11 @@ pub(crate) fn answer(raw: Response) -> Result<http::Response<Body>, http::Error>
 }
 
 /// An answer for the client.
-pub(crate) fn response(answer: http::Response<Body>) -> Result<Response, ErrorCode> {
+///
+/// # Errors
+///
+/// The host refuses its status.
+pub fn response(answer: http::Response<Body>) -> Result<Response, ErrorCode> {
     let (mut parts, body) = answer.into_parts();
     if let Body::Whole(bytes) = &body
         && !bytes.is_empty()
@@ -94,12 +108,14 @@ pub(crate) fn response(answer: http::Response<Body>) -> Result<Response, ErrorCo
 }
 
 /// What there is to say when the configuration cannot be read.
-pub(crate) fn broken() -> http::Response<Body> {
+#[must_use]
+pub fn broken() -> http::Response<Body> {
     problem(500, "This server is not configured.")
 }
 
 /// What there is to say to a request that is none.
-pub(crate) fn unreadable() -> http::Response<Body> {
+#[must_use]
+pub fn unreadable() -> http::Response<Body> {
     problem(400, "The request cannot be read.")
 }
 
@@ -109,7 +125,8 @@ fn problem(status: u16, detail: &str) -> http::Response<Body> {
 }
 
 /// Fields as the host takes them: one that it refuses is left out.
-pub(crate) fn fields_of(headers: &HeaderMap) -> Fields {
+#[must_use]
+pub fn fields_of(headers: &HeaderMap) -> Fields {
     let fields = Fields::new();
     for (name, value) in headers {
         if fields.append(name.as_str(), value.as_bytes()).is_err() {
@@ -119,7 +136,9 @@ pub(crate) fn fields_of(headers: &HeaderMap) -> Fields {
     fields
 }
 
-pub(crate) fn headers_of(fields: &Fields) -> HeaderMap {
+/// Fields of the host.
+#[must_use]
+pub fn headers_of(fields: &Fields) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in fields.copy_all() {
         let name = HeaderName::from_bytes(name.as_bytes());
@@ -155,7 +174,8 @@ fn method_of(method: &Method) -> Result<http::Method, http::method::InvalidMetho
 }
 
 /// The host's method.
-pub(crate) fn to_method(method: &http::Method) -> Method {
+#[must_use]
+pub fn to_method(method: &http::Method) -> Method {
     match *method {
         http::Method::GET => Method::Get,
         http::Method::HEAD => Method::Head,

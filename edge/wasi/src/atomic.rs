@@ -4,14 +4,18 @@ use spin_sdk::experimental::wasi::keyvalue::atomics::{self, Cas, CasError};
 use spin_sdk::experimental::wasi::keyvalue::store;
 
 /// The store.
-pub(crate) const STORE: &str = "default";
+pub const STORE: &str = "default";
 
 /// How often a change is tried; each failure means that another request's went through.
 const TRIES: usize = 64;
 
 /// Changes the value of a key. `change` gives the new value, or none to leave it; it is called again
 /// when another request came between.
-pub(crate) fn update<T>(
+///
+/// # Errors
+///
+/// The store fails, or too many requests change the key at once.
+pub fn update<T>(
     key: &str,
     mut change: impl FnMut(Option<&[u8]>) -> (Option<Vec<u8>>, T),
 ) -> Result<T, String> {

@@ -23,7 +23,12 @@ const MAX_KEYS: usize = 1024;
 /// Times by the hash of their key.
 type Bucket = BTreeMap<String, u64>;
 
-pub(crate) fn check(now: Duration, limits: &[Limit]) -> Result<Vec<Decision>, LimiterError> {
+/// Measures one request against limits.
+///
+/// # Errors
+///
+/// See [`LimiterError`]; nothing was counted.
+pub fn check(now: Duration, limits: &[Limit]) -> Result<Vec<Decision>, LimiterError> {
     let rates = gcra::rates(limits)?;
     let now = gcra::nanos(now);
     let mut decisions = Vec::with_capacity(limits.len());
