@@ -18,9 +18,11 @@ use crate::cache::{Dropped, Marks, Record};
 use crate::limits::Counters;
 use crate::platform::{HostBody, Local, Platform};
 
+/// What comes of asking an upstream.
+pub type Fetched = Local<Result<Response<Bytes>, ProxyError>>;
+
 /// Asks an upstream.
-pub type Fetch =
-    dyn Fn(&UpstreamConfig, Request<Bytes>) -> Local<Result<Response<Bytes>, ProxyError>>;
+pub type Fetch = dyn Fn(&UpstreamConfig, Request<Bytes>) -> Fetched;
 
 /// The host. Its clock is the system's, moved on by what a test adds.
 pub struct Memory {

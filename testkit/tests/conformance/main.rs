@@ -1,0 +1,81 @@
+//! One table of exchanges for all hosts: the policies and the engine in memory, Zephyr's node, the Spin
+//! component and Cloudflare's workerd. What a host cannot do stands in the table with a sentence that
+//! `docs/hosts.md` has as well.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod case;
+mod config;
+mod hosts;
+mod run;
+mod table;
+mod tokens;
+mod upstream;
+mod wire;
+
+use case::Host;
+use hosts::{Memory, NodeHost, SpinHost, Workerd};
+use run::Suite;
+
+#[tokio::test]
+async fn the_policies_and_the_engine_alone() {
+    let suite = Suite::start().await;
+    let host = Memory::start(&suite.config, &suite.upstream);
+    suite.run(Host::Pure, &host).await;
+}
+
+#[tokio::test]
+async fn zephyrs_node() {
+    let suite = Suite::start().await;
+    let host = NodeHost::start(&suite.config).await;
+    suite.run(Host::Node, &host).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_spin_component_in_the_nodes_spin_loader() {
+    let suite = Suite::start().await;
+    let host = SpinHost::start(&suite.config, suite.upstream.address).await;
+    suite.run(Host::Spin, &host).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_worker_in_workerd() {
+    let suite = Suite::start().await;
+    let host = Workerd::start(&suite.config).await;
+    suite.run(Host::Workerd, &host).await;
+}
+
+#[tokio::test]
+async fn the_spin_component_under_spin_itself() {
+    let Some(host) = hosts::RealSpin::find() else {
+        // Not on every machine; the loader's test runs the same component everywhere.
+        return;
+    };
+    let suite = Suite::start().await;
+    let host = host.start(&suite.config, suite.upstream.address).await;
+    suite.run(Host::Spin, &host).await;
+}
+
+#[test]
+fn the_table_is_large_enough_and_its_exceptions_are_documented() {
+    let cases = table::all(&tokens::Keys::new());
+    let exchanges: usize = cases.iter().map(|case| case.exchanges.len()).sum();
+    assert!(exchanges >= 120, "{exchanges} exchanges");
+    let docs = include_str!("../../../docs/hosts.md");
+    let docs: String = docs.split_whitespace().collect::<Vec<_>>().join(" ");
+    for case in &cases {
+        for (host, why) in &case.except {
+            let why: String = why.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                docs.contains(&why),
+                "{}: {host:?}: not in docs/hosts.md: {why}",
+                case.name
+            );
+        }
+    }
+    let mut slugs: Vec<String> = cases.iter().map(case::Case::slug).collect();
+    slugs.sort_unstable();
+    slugs.dedup();
+    assert_eq!(slugs.len(), cases.len(), "two cases have one name");
+}
