@@ -84,6 +84,7 @@ filter = "auth"
 issuer = "zephyr"
 audience = "zephyr"
 jwks = {jwks}
+algorithms = ["EdDSA", "ES256", "HS256"]
 
 [[routes]]
 name = "nokeys"
@@ -132,6 +133,7 @@ filter = "auth"
 issuer = "zephyr"
 audience = "zephyr"
 jwks = {jwks}
+algorithms = ["EdDSA", "ES256", "HS256"]
 
 [[routes]]
 name = "rules"

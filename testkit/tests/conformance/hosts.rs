@@ -8,6 +8,7 @@ mod spin;
 mod workerd;
 
 pub(crate) use memory::Memory;
+pub(crate) use network::ask;
 pub(crate) use node::NodeHost;
 pub(crate) use real_spin::RealSpin;
 pub(crate) use spin::SpinHost;

@@ -6,6 +6,7 @@
 mod case;
 mod config;
 mod hosts;
+mod platform;
 mod run;
 mod table;
 mod tokens;
@@ -15,6 +16,8 @@ mod wire;
 use case::Host;
 use hosts::{Memory, NodeHost, SpinHost, Workerd};
 use run::Suite;
+use zephyr_testkit::TestOrigin;
+use zephyr_testkit::origin::EDGE_TOKEN;
 
 #[tokio::test]
 async fn the_policies_and_the_engine_alone() {
@@ -55,6 +58,35 @@ async fn the_spin_component_under_spin_itself() {
     let suite = Suite::start().await;
     let host = host.start(&suite.config, suite.upstream.address).await;
     suite.run(Host::Spin, &host).await;
+}
+
+#[tokio::test]
+async fn the_site_on_spin_before_an_origin() {
+    let origin = TestOrigin::start().await;
+    let variables = [
+        ("SPIN_VARIABLE_ORIGIN_URL", origin.url.as_str()),
+        ("SPIN_VARIABLE_EDGE_TOKEN", EDGE_TOKEN),
+    ];
+    let host = SpinHost::start_with(&variables).await;
+    // Requests have the origin polled.
+    platform::check(&origin, host.address(), async || {}).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_site_on_workers_before_an_origin() {
+    let origin = TestOrigin::start().await;
+    let variables = [
+        ("ORIGIN_URL", origin.url.as_str()),
+        ("EDGE_TOKEN", EDGE_TOKEN),
+    ];
+    let host = Workerd::start_with(&variables).await;
+    let cron = || case::get("/cdn-cgi/handler/scheduled");
+    let address = host.address();
+    platform::check(&origin, address, async || {
+        hosts::ask(address, &cron()).await.unwrap();
+    })
+    .await;
 }
 
 #[test]
