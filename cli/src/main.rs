@@ -5,6 +5,7 @@
 //! all went well, 1 when something failed, 2 for a wrong command line or configuration.
 
 mod completions;
+mod component;
 mod dev;
 mod edge;
 mod exit;
@@ -62,6 +63,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Fill an empty database with listings to play with
     Seed(seed::Args),
+    /// Work with components
+    Component(component::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -86,6 +89,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Origin(args) => origin::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Seed(args) => seed::run(&args),
+        Command::Component(args) => component::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -5,10 +5,14 @@
 //!
 //! Each has a limit on its [`size`]: what grows beyond it starts slowly on the host, or not at all.
 
+mod imports;
 mod size;
 pub(crate) mod spin;
 pub(crate) mod worker;
 
+use std::path::PathBuf;
+
+use crate::process;
 use crate::workspace::Workspace;
 
 /// Options of `cargo xtask build`.
@@ -33,4 +37,21 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         Host::Worker => worker::build(workspace).map(drop),
         Host::Spin => spin::build(workspace),
     }
+}
+
+/// Has `zephyr.toml` judged by the code that will run it on these hosts.
+fn check_site(workspace: &Workspace) -> anyhow::Result<()> {
+    let file = std::env::var_os("ZEPHYR_CONFIG");
+    let file = file.map_or_else(|| workspace.root.join("zephyr.toml"), PathBuf::from);
+    let mut command = workspace.cargo();
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--package=zephyr-edge-portable",
+            "--bin=check-site",
+            "--",
+        ])
+        .arg(file);
+    process::run(&mut command)
 }

@@ -122,9 +122,29 @@ fn clippy(workspace: &Workspace) -> anyhow::Result<Outcome> {
     verified(&mut command)
 }
 
-/// What exports a policy as a component exists on the guests' target only.
+/// What exports a policy, and the edge for other hosts, exist on their targets only.
 fn clippy_for_guests(workspace: &Workspace) -> anyhow::Result<Outcome> {
     toolchain::ensure(workspace)?;
+    let guests = components::guests(workspace, components::All);
+    let hosts = ["edge/guest", "edge/middleware", "edge/spin", "edge/wasi"];
+    let hosts = hosts.map(|folder| workspace.package_in(folder));
+    let hosts = hosts.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let mut command = clippy_on(workspace, components::TARGET);
+    for package in guests.into_iter().chain(hosts) {
+        command.args(["--package", &package.name]);
+        for feature in package.features.keys() {
+            command.arg(format!("--features={}/{feature}", package.name));
+        }
+    }
+    process::run(command.args(["--", "-Dwarnings"]))?;
+
+    let worker = workspace.package_in("edge/worker")?;
+    let mut command = clippy_on(workspace, "wasm32-unknown-unknown");
+    command.args(["--package", &worker.name, "--", "-Dwarnings"]);
+    verified(&mut command)
+}
+
+fn clippy_on(workspace: &Workspace, target: &str) -> Command {
     let mut command = workspace.cargo();
     command.args([
         "clippy",
@@ -132,13 +152,9 @@ fn clippy_for_guests(workspace: &Workspace) -> anyhow::Result<Outcome> {
         "--keep-going",
         "--lib",
         "--target",
-        components::TARGET,
+        target,
     ]);
-    for guest in components::guests(workspace, components::All) {
-        command.args(["--package", &guest.name]);
-    }
-    command.args(["--package", "zephyr-edge-guest", "--", "-Dwarnings"]);
-    verified(&mut command)
+    command
 }
 
 fn documentation(workspace: &Workspace) -> anyhow::Result<Outcome> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::workspace::Workspace;
-use crate::{components, process, progress, toolchain};
+use crate::{build, components, process, progress, toolchain};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     components::prepare(workspace, components::All)?;
+    // What the conformance suite runs on the other hosts.
+    build::spin::build(workspace)?;
+    build::worker::build(workspace)?;
     let everything = args.runner.is_empty();
     if everything {
         for target in toolchain::TARGETS {
@@ -76,12 +79,12 @@ fn check_pure(workspace: &Workspace, target: &str) -> anyhow::Result<()> {
     process::run(&mut command)
 }
 
-/// `edge/core`, `edge/cache` and every component.
+/// What every host shares, and every component.
 fn pure(workspace: &Workspace) -> Vec<&str> {
     let core = workspace.below("edge").filter(|package| {
         matches!(
             workspace.folder(package).as_str(),
-            "edge/core" | "edge/cache"
+            "edge/core" | "edge/cache" | "edge/pipeline" | "edge/portable" | "edge/signatures"
         )
     });
     core.chain(workspace.below("components"))

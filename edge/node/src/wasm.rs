@@ -7,6 +7,7 @@
 //! is refused when it is loaded, with the import's name.
 
 mod aot;
+mod check;
 mod counters;
 mod engine;
 mod error;
@@ -21,6 +22,7 @@ mod stdio;
 mod wasi;
 
 pub use aot::AotStats;
+pub use check::check_filter;
 pub use counters::{Counters, CountersSnapshot};
 pub use error::{LoadError, RuntimeError, StageError};
 pub use filter::{FilterComponent, FilterStage};

@@ -20,6 +20,7 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {
         .library()
         .with_context(|| format!("{} has no library", package.name))?;
     toolchain::ensure(workspace)?;
+    super::check_site(workspace)?;
     progress::step("building the component for Spin", || {
         let mut command = workspace.cargo();
         command

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::size;
+use super::{imports, size};
 use crate::tools::{self, Tools};
 use crate::workspace::Workspace;
 use crate::{process, progress, toolchain};
@@ -75,6 +75,7 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Tools> {
     workspace.package_in(FOLDER)?;
     toolchain::ensure(workspace)?;
     let tools = tools::ensure(workspace)?;
+    super::check_site(workspace)?;
     let folder = workspace.root.join(FOLDER).join("build");
     let made_of = compile(workspace)?;
     if fs::read_to_string(folder.join(MADE_OF)).is_ok_and(|known| known == made_of) {
@@ -85,6 +86,15 @@ pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Tools> {
         fs::write(&file, made_of).with_context(|| format!("writing {}", file.display()))?;
     }
 
+    let file = folder.join("index.js");
+    let script =
+        fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    let modules = imports::of(&script);
+    anyhow::ensure!(
+        modules.iter().all(|module| imports::is_known(module)),
+        "the worker imports what Cloudflare's runtime does not have: {modules:?}"
+    );
+    progress::line(&format!("the worker imports {}", modules.join(", ")));
     let mut total = 0;
     for name in FILES {
         let file = folder.join(name);

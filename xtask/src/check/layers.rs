@@ -238,6 +238,7 @@ mod tests {
             name: format!("zephyr-{}", folder.replace('/', "-")),
             manifest_path: format!("/z/{folder}/Cargo.toml").into(),
             dependencies: dependencies.iter().map(dependency).collect(),
+            features: std::collections::BTreeMap::new(),
             targets: Vec::new(),
         };
         Workspace {

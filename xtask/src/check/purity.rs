@@ -52,7 +52,10 @@ const EDGE: [&str; 3] = ["edge", "components", "testkit/guests"];
 
 /// Folders of pure crates.
 fn is_pure(folder: &str) -> bool {
-    matches!(folder, "edge/core" | "edge/cache") || folder.starts_with("components/")
+    matches!(
+        folder,
+        "edge/core" | "edge/cache" | "edge/pipeline" | "edge/portable" | "edge/signatures"
+    ) || folder.starts_with("components/")
 }
 
 /// Every forbidden library, with the way to it, and every impure call.
