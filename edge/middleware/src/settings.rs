@@ -2,7 +2,7 @@
 //! it. `zephyr component export` finds the place by its mark and writes there.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::hint::black_box;
 
 use serde::Deserialize;
 
@@ -11,16 +11,17 @@ const SIZE: usize = 64 * 1024;
 /// What the place begins with.
 const MARK: &[u8; 24] = b"zephyr:middleware:config";
 
-/// The place. Atomics, so that the compiler cannot take its contents for what they are now.
-static PLACE: [AtomicU8; SIZE] = {
-    let mut place = [const { AtomicU8::new(0) }; SIZE];
+/// The place.
+#[used]
+static PLACE: [u8; SIZE] = {
+    let mut place = [0; SIZE];
     let mut at = 0;
     while at < MARK.len() {
-        place[at] = AtomicU8::new(MARK[at]);
+        place[at] = MARK[at];
         at += 1;
     }
     // A place that is all zeros behind the mark would be left out of the file.
-    place[SIZE - 1] = AtomicU8::new(1);
+    place[SIZE - 1] = 1;
     place
 };
 
@@ -43,20 +44,19 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads them.
     pub(crate) fn read() -> Result<Self, String> {
-        let byte = |at: usize| PLACE[at].load(Ordering::Relaxed);
-        let start = MARK.len();
-        let length = u32::from_le_bytes([
-            byte(start),
-            byte(start + 1),
-            byte(start + 2),
-            byte(start + 3),
-        ]) as usize;
-        let from = start + 4;
-        if length == 0 || from + length >= SIZE {
+        // The compiler must not take the place's contents for what they are now.
+        let place = black_box(&PLACE).as_slice();
+        let (_, place) = place.split_at(MARK.len());
+        let (length, place) = place.split_at(4);
+        let length = length
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        if length == 0 {
             let why = "it holds no configuration; `zephyr component export` writes one";
             return Err(why.to_owned());
         }
-        let json: Vec<u8> = (from..from + length).map(byte).collect();
-        serde_json::from_slice(&json).map_err(|error| error.to_string())
+        let json = place.get(..length).ok_or("its configuration is cut off")?;
+        serde_json::from_slice(json).map_err(|error| error.to_string())
     }
 }

@@ -24,6 +24,9 @@ const CALL_STACK: usize = 1 << 20;
 /// Core instances that one component may consist of: adapters and shims of the tool chain count.
 const CORE_INSTANCES: u32 = 16;
 
+/// Components that a service may be linked of: an application and middleware before it.
+const LINKED: u32 = 4;
+
 /// The engines, and their thread.
 #[derive(Debug)]
 pub(super) struct Engines {
@@ -46,18 +49,20 @@ impl Engines {
 }
 
 fn config(size: PoolSize, concurrency: bool) -> Config {
+    let linked = if concurrency { LINKED } else { 1 };
+    let core_instances = CORE_INSTANCES * linked;
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(size.instances)
-        .total_core_instances(size.instances.saturating_mul(CORE_INSTANCES))
-        .total_memories(size.instances)
-        .total_tables(size.instances.saturating_mul(4))
+        .total_core_instances(size.instances.saturating_mul(core_instances))
+        .total_memories(size.instances.saturating_mul(linked))
+        .total_tables(size.instances.saturating_mul(4 * linked))
         .total_stacks(
             size.instances
                 .saturating_mul(if concurrency { 2 } else { 1 }),
         )
-        .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(1)
-        .max_tables_per_component(4)
+        .max_core_instances_per_component(core_instances)
+        .max_memories_per_component(linked)
+        .max_tables_per_component(4 * linked)
         .max_memory_size(size.memory)
         // A freed slot is reset by the copy-on-write image; what it touched goes back at once, so
         // that idle memory is the sum of live instances and nothing else.
