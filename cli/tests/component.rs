@@ -9,11 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tempfile::TempDir;
-use wac_graph::types::Package;
-use wac_graph::{CompositionGraph, EncodeOptions};
 use zephyr_edge::config::KvBackend;
 use zephyr_edge::spin::{Manifest, Options, to_config};
 use zephyr_edge::{Node, Secrets};
+use zephyr_testkit::composition;
 
 /// Where the built components are.
 fn components() -> PathBuf {
@@ -44,16 +43,9 @@ fn before_hello(folder: &Path, filter: &str, stage: &serde_json::Value) -> PathB
     let exported = export(&[filter, "--as", "middleware", "--stage", stage, "-o", output]);
     assert!(exported.status.success(), "{exported:?}");
 
-    let mut graph = CompositionGraph::new();
-    let mut package = |name: &str, file: &Path| {
-        let package = Package::from_file(name, None, file, graph.types_mut()).unwrap();
-        graph.register_package(package).unwrap()
-    };
-    let application = package("test:hello", &components().join("hello.wasm"));
-    let middleware = package("test:middleware", &middleware);
-    wac_graph::plug(&mut graph, vec![application], middleware).unwrap();
     let composed = folder.join("composed.wasm");
-    std::fs::write(&composed, graph.encode(EncodeOptions::default()).unwrap()).unwrap();
+    let application = components().join("hello.wasm");
+    std::fs::write(&composed, composition::before(&middleware, &application)).unwrap();
     composed
 }
 

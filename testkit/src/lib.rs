@@ -5,6 +5,7 @@
 //! PostgreSQL and Redis once for all tests. Every test gets a database of its own.
 
 pub mod components;
+pub mod composition;
 pub mod database;
 pub mod origin;
 pub mod redis;

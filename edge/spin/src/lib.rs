@@ -3,7 +3,7 @@
 //!
 //! | capability | what it is here |
 //! |---|---|
-//! | cache store | the key-value store `default`: bodies up to 1 MiB ([`store`]) |
+//! | cache store | the key-value store `default`: bodies up to 960 KiB ([`store`]) |
 //! | keys and values | the site's from [`control`], a component's own in the same store |
 //! | rate limits | counters in the same store, by compare-and-swap |
 //! | control plane | the origin is polled behind a client's back, at most every five seconds |

@@ -14,8 +14,8 @@ use zephyr_edge_portable::cache::Record;
 
 use zephyr_edge_wasi::atomic;
 
-/// Larger bodies are not stored: stores take values of a few MiB at most.
-pub(crate) const MAX_BODY: usize = 1 << 20;
+/// Larger bodies are not stored: with its record an entry has to fit into 1 MiB, which stores take.
+pub(crate) const MAX_BODY: usize = (1 << 20) - (64 << 10);
 /// Shelves, and entries of each.
 const SHELVES: u8 = 64;
 const MAX_ENTRIES: usize = 256;
