@@ -1,5 +1,6 @@
 //! `zephyr component export` on the real thing: what it writes is put before an application by the
 //! component model's own linking, and answers there.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -158,9 +158,29 @@ fn clippy_on(workspace: &Workspace, target: &str) -> Command {
 }
 
 fn documentation(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    let mut command = workspace.cargo();
-    command.args(["doc", "--quiet", "--keep-going", "--workspace", "--no-deps"]);
-    verified(command.env("RUSTDOCFLAGS", "-Dwarnings"))
+    toolchain::ensure(workspace)?;
+    let mut own = workspace.cargo();
+    own.args(["doc", "--quiet", "--keep-going", "--workspace", "--no-deps"]);
+    // These exist on their targets only.
+    let hosts = [
+        ("edge/middleware", components::TARGET),
+        ("edge/spin", components::TARGET),
+        ("edge/wasi", components::TARGET),
+        ("edge/worker", "wasm32-unknown-unknown"),
+    ];
+    let mut commands = Vec::new();
+    for (folder, target) in hosts {
+        let package = workspace.package_in(folder)?;
+        own.args(["--exclude", &package.name]);
+        let mut command = workspace.cargo();
+        command.args(["doc", "--quiet", "--no-deps", "--target", target]);
+        command.args(["--package", &package.name]);
+        commands.push(command);
+    }
+    for command in std::iter::once(&mut own).chain(&mut commands) {
+        process::run(command.env("RUSTDOCFLAGS", "-Dwarnings"))?;
+    }
+    Ok(Outcome::Verified)
 }
 
 fn dependencies(workspace: &Workspace) -> anyhow::Result<Outcome> {

@@ -42,7 +42,7 @@ struct Cli {
 enum Command {
     /// Build everything and run PostgreSQL, the origin and edge nodes until Ctrl-C
     Dev(dev::Args),
-    /// Build the edge for another host, to edge/<HOST>/build, and check its size
+    /// Build the edge for another host, to its folder below `edge`, and check its size
     Build(build::Args),
     /// Set everything up and run all tests
     Test(test::Args),

@@ -10,7 +10,7 @@ use crate::exchange::Exchange;
 use crate::fields;
 
 /// Dresses a request for an upstream. What stands in `X-Forwarded-*` or `Forwarded` already came
-/// through a trusted proxy (see [`crate::request`]) or was written by a filter, and stays.
+/// through a trusted proxy (see [`crate::admission`]) or was written by a filter, and stays.
 pub fn dress(x: &Exchange, headers: &mut HeaderMap) {
     // The node asks for a body with `100 Continue` itself, when it starts to read it.
     headers.remove(header::EXPECT);

@@ -51,7 +51,7 @@ impl Suite {
             }
             self.upstream.forget(&case.slug());
         }
-        println!("{host:?}: {cases} cases, {exchanges} exchanges");
+        tell(host, cases, exchanges);
         assert!(
             failures.is_empty(),
             "{host:?}: {} of {cases} cases failed:\n  {}",
@@ -119,6 +119,12 @@ impl Suite {
         tokio::time::sleep(Duration::from_millis(300)).await;
         Ok(())
     }
+}
+
+/// What was run, for who looks (`--nocapture`).
+#[expect(clippy::print_stdout, reason = "a test's own words")]
+fn tell(host: Host, cases: usize, exchanges: usize) {
+    println!("{host:?}: {cases} cases, {exchanges} exchanges");
 }
 
 /// The exchange with the case's name in the place of `@`.
