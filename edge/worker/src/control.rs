@@ -18,6 +18,8 @@ use crate::settings;
 const REMEMBERED: u64 = 1_000;
 /// How old the state may get before traffic has it polled again, in milliseconds.
 const POLLED: u64 = 5_000;
+/// A poll that takes longer than this is not waited for any more, in milliseconds.
+const STUCK: u64 = 30_000;
 /// The key of the state in the object's storage.
 const KEY: &str = "state";
 
@@ -74,7 +76,8 @@ pub struct Control {
     state: worker::State,
     env: Env,
     known: RefCell<Option<State>>,
-    polling: Cell<bool>,
+    /// Since when somebody polls, in milliseconds; 0: nobody does.
+    polling: Cell<u64>,
 }
 
 impl DurableObject for Control {
@@ -83,7 +86,7 @@ impl DurableObject for Control {
             state,
             env,
             known: RefCell::new(None),
-            polling: Cell::new(false),
+            polling: Cell::new(0),
         }
     }
 
@@ -139,14 +142,16 @@ impl Control {
         let Some((origin, token)) = origin else {
             return Ok(());
         };
-        if self.polling.replace(true) {
+        // A poll whose request was dropped never says that it is over.
+        if now().saturating_sub(self.polling.get()) < STUCK {
             return Ok(());
         }
+        self.polling.set(now());
         // Also when it fails: the origin is not asked again at once.
         self.with(|state| state.polled_ms = now());
         let target = self.with(|state| state.target("workers"));
         let outcome = fetch(&format!("{origin}{target}"), &token).await;
-        self.polling.set(false);
+        self.polling.set(0);
         let body = outcome?;
         let taken = self.with(|state| state.take(&body).map(drop));
         taken.map_err(|error| worker::Error::RustError(error.to_string()))?;

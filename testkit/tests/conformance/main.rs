@@ -10,6 +10,7 @@ mod platform;
 mod run;
 mod table;
 mod tokens;
+mod tunnel;
 mod upstream;
 mod wire;
 
@@ -87,6 +88,20 @@ async fn the_site_on_workers_before_an_origin() {
         hosts::ask(address, &cron()).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_websocket_through_workers_is_for_members_only() {
+    let keys = tokens::Keys::new();
+    let upstream = tunnel::upstream().await;
+    let host = Workerd::start(&config::text(upstream, &keys.jwks())).await;
+    let address = host.address();
+    tunnel::check(address, "/open/socket", "").await;
+    let bearer = format!("authorization: {}\r\n", keys.good());
+    tunnel::check(address, "/members/socket", &bearer).await;
+    let refused = case::get("/members/socket").with("upgrade", "websocket");
+    let refused = hosts::ask(address, &refused.with("connection", "upgrade")).await;
+    assert_eq!(refused.unwrap().status(), 401);
 }
 
 #[test]
