@@ -131,6 +131,7 @@ mod tests {
     fn a_fleet_of_nodes_on_one_machine_has_a_bound() {
         assert!(Cli::try_parse_from(["zephyr", "dev", "--edges", "16"]).is_ok());
         assert!(Cli::try_parse_from(["zephyr", "dev", "--edges", "17"]).is_err());
-        assert!(Cli::try_parse_from(["zephyr", "dev", "--edges", "0"]).is_err());
+        // For another host in front of the origin.
+        assert!(Cli::try_parse_from(["zephyr", "dev", "--edges", "0"]).is_ok());
     }
 }
