@@ -125,6 +125,10 @@ fn runner_command(
     if !names_packages {
         command.arg("--workspace");
     }
+    // The one ignored test is for machines that have Spin.
+    if nextest && process::exists("spin") {
+        command.args(["--run-ignored", "all"]);
+    }
     command.args(filter);
     command
 }

@@ -134,6 +134,25 @@ pub fn to_not_modified(parts: &mut Parts) {
     }
 }
 
+/// Makes the head of a new answer the client's: what is for caches alone is taken off and what this
+/// cache did is told. True when the client has the answer already, so that the head is now a 304's
+/// and no body goes with it; what is stored of it is read all the same.
+pub fn to_client(
+    parts: &mut Parts,
+    request: &HeaderMap,
+    status: &Status<'_>,
+    arrived: Duration,
+) -> bool {
+    strip(&mut parts.headers);
+    tell(&mut parts.headers, status);
+    let has_it =
+        parts.status == StatusCode::OK && is_not_modified(request, &parts.headers, arrived);
+    if has_it {
+        to_not_modified(parts);
+    }
+    has_it
+}
+
 /// Adds this cache's member: it stands nearest to the client, so last (RFC 9211, section 2).
 pub fn tell(headers: &mut HeaderMap, status: &Status<'_>) {
     let before = joined(headers, &CACHE_STATUS);

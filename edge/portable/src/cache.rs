@@ -402,13 +402,7 @@ impl<P: Platform> Edge<P> {
                 body
             }
         };
-        answer::strip(&mut parts.headers);
-        answer::tell(&mut parts.headers, &status);
-        if parts.status == StatusCode::OK
-            && answer::is_not_modified(request, &parts.headers, trip.arrived)
-        {
-            // The client has it. What is stored of it is read all the same.
-            answer::to_not_modified(&mut parts);
+        if answer::to_client(&mut parts, request, &status, trip.arrived) {
             return (parts, P::Body::from(bytes::Bytes::new()));
         }
         (parts, body)

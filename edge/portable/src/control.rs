@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use zephyr_edge_pipeline::control::{Change, Kind};
@@ -19,7 +20,7 @@ pub struct State {
     /// The site's keys and values.
     pub kv: BTreeMap<String, String>,
     /// What has been purged.
-    pub marks: Marks,
+    pub marks: Rc<Marks>,
     /// When the origin was last asked, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub polled_ms: u64,
@@ -75,20 +76,25 @@ impl State {
         Ok(changed)
     }
 
+    /// Notes a purge.
+    pub fn drop(&mut self, what: &Dropped) {
+        Rc::make_mut(&mut self.marks).drop(what);
+    }
+
     fn apply(&mut self, change: Change) {
         match change.kind {
             Kind::Hello { kv, reset } => {
                 // A log that ends before what this host has is another log.
                 let another = self.seq.is_some_and(|known| known > change.seq);
                 if reset || another {
-                    self.marks.drop(&Dropped::All);
+                    self.drop(&Dropped::All);
                     self.seq = Some(change.seq);
                 }
                 self.kv = kv.into_iter().filter(|(key, _)| is_site(key)).collect();
                 self.seq.get_or_insert(change.seq);
                 return;
             }
-            Kind::Purge { purge } => self.marks.drop(&Dropped::from(&purge)),
+            Kind::Purge { purge } => self.drop(&Dropped::from(&purge)),
             Kind::Kv { key, value } => {
                 if is_site(&key) {
                     match value {

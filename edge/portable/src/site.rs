@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use zephyr_edge_core::Phases;
-use zephyr_edge_pipeline::config::{Config, ConfigError, Target as ConfigTarget};
+use zephyr_edge_pipeline::config::{Config, ConfigError, ParseOptions, Target as ConfigTarget};
 use zephyr_edge_pipeline::config::{Network, UpstreamConfig};
 use zephyr_edge_pipeline::router::Table;
 
@@ -62,6 +62,31 @@ impl From<ConfigError> for SiteError {
     fn from(error: ConfigError) -> Self {
         Self(error.to_string())
     }
+}
+
+/// Reads the configuration of a host: its own text, under the name of the variable that holds it, or
+/// the one that was built in; and where the origin is, when the host is told.
+///
+/// # Errors
+///
+/// What is wrong, with line and column.
+pub fn read(
+    own: Option<(&str, &str)>,
+    built_in: &str,
+    origin: Option<&str>,
+) -> Result<Config, SiteError> {
+    let (name, text) = own.unwrap_or(("zephyr.toml", built_in));
+    let options = ParseOptions {
+        file: name.to_owned(),
+        // Where components lie is a node's business.
+        base_dir: ".".into(),
+        components_dir: "components".into(),
+    };
+    let mut config = Config::parse(text, &options)?;
+    if let Some(origin) = origin {
+        config.set_origin(origin)?;
+    }
+    Ok(config)
 }
 
 impl Site {

@@ -46,7 +46,7 @@ fn update<T>(mut change: impl FnMut(&mut State) -> T) -> Result<T, BoxError> {
 /// Notes a purge; gives the state after it.
 pub(crate) fn purge(what: &Dropped) -> Result<Rc<State>, BoxError> {
     update(|state| {
-        state.marks.drop(what);
+        state.drop(what);
         Rc::new(state.clone())
     })
 }

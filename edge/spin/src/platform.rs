@@ -261,7 +261,7 @@ impl Platform for Spin {
     }
 
     async fn marks(&self) -> Rc<Marks> {
-        Rc::new(self.state().await.marks.clone())
+        Rc::clone(&self.state().await.marks)
     }
 
     async fn purge(&self, what: Dropped) {

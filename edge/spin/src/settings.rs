@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use spin_sdk::variables;
-use zephyr_edge_pipeline::config::{Config, Origin, ParseOptions};
-use zephyr_edge_portable::Site;
+use zephyr_edge_pipeline::config::Origin;
 use zephyr_edge_portable::edge::Memory;
+use zephyr_edge_portable::{Site, site};
 
 use crate::store;
 
@@ -24,23 +24,10 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) async fn read() -> Result<Self, String> {
         let own = variable("zephyr_config").await;
-        let options = ParseOptions {
-            file: if own.is_some() {
-                "zephyr_config"
-            } else {
-                "zephyr.toml"
-            }
-            .to_owned(),
-            base_dir: ".".into(),
-            components_dir: "components".into(),
-        };
-        let text = own.as_deref().unwrap_or(BUILT_IN);
-        let mut config = Config::parse(text, &options).map_err(|error| error.to_string())?;
-        if let Some(origin) = variable("origin_url").await {
-            config
-                .set_origin(&origin)
-                .map_err(|error| error.to_string())?;
-        }
+        let own = own.as_deref().map(|text| ("zephyr_config", text));
+        let origin = variable("origin_url").await;
+        let config = site::read(own, BUILT_IN, origin.as_deref());
+        let config = config.map_err(|error| error.to_string())?;
         let mut site = Site::new(&config).map_err(|error| error.to_string())?;
         site.limit_objects(store::MAX_BODY as u64);
         for service in site.services() {

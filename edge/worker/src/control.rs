@@ -105,7 +105,7 @@ impl DurableObject for Control {
             "/poll" => self.poll().await?,
             "/purge" => {
                 let what: Dropped = request.json().await?;
-                self.with(|state| state.marks.drop(&what));
+                self.with(|state| state.drop(&what));
                 self.keep().await?;
             }
             _ => return Response::error("no such thing", 404),

@@ -208,9 +208,7 @@ impl Platform for Workers {
     }
 
     async fn marks(&self) -> Rc<Marks> {
-        let state = self.state().await;
-        // Its own allocation each time would be waste; a state is shared by the whole isolate.
-        Rc::new(state.marks.clone())
+        Rc::clone(&self.state().await.marks)
     }
 
     async fn purge(&self, what: Dropped) {

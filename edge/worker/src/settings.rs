@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use worker::Env;
-use zephyr_edge_pipeline::config::{Config, Origin, ParseOptions};
-use zephyr_edge_portable::Site;
+use zephyr_edge_pipeline::config::{Config, Origin};
 use zephyr_edge_portable::edge::Memory;
+use zephyr_edge_portable::{Site, site};
 
 /// The file that was there when the Worker was built.
 const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/zephyr.toml"));
@@ -46,24 +46,9 @@ pub(crate) fn control(env: &Env) -> Result<Option<(Origin, String)>, String> {
 
 fn config(env: &Env) -> Result<Config, String> {
     let own = variable(env, "ZEPHYR_CONFIG");
-    let options = ParseOptions {
-        file: if own.is_some() {
-            "ZEPHYR_CONFIG"
-        } else {
-            "zephyr.toml"
-        }
-        .to_owned(),
-        base_dir: ".".into(),
-        components_dir: "components".into(),
-    };
-    let text = own.as_deref().unwrap_or(BUILT_IN);
-    let mut config = Config::parse(text, &options).map_err(|error| error.to_string())?;
-    if let Some(origin) = variable(env, "ORIGIN_URL") {
-        config
-            .set_origin(&origin)
-            .map_err(|error| error.to_string())?;
-    }
-    Ok(config)
+    let own = own.as_deref().map(|text| ("ZEPHYR_CONFIG", text));
+    let origin = variable(env, "ORIGIN_URL");
+    site::read(own, BUILT_IN, origin.as_deref()).map_err(|error| error.to_string())
 }
 
 /// A variable or a secret; an empty one counts as none.

@@ -50,12 +50,11 @@ async fn the_worker_in_workerd() {
     suite.run(Host::Workerd, &host).await;
 }
 
+/// `cargo xtask test` runs it where Spin is on PATH; elsewhere it is counted as skipped.
 #[tokio::test]
+#[ignore = "needs `spin` on PATH"]
 async fn the_spin_component_under_spin_itself() {
-    let Some(host) = hosts::RealSpin::find() else {
-        // Not on every machine; the loader's test runs the same component everywhere.
-        return;
-    };
+    let host = hosts::RealSpin::find().expect("`spin` is on PATH");
     let suite = Suite::start().await;
     let host = host.start(&suite.config, suite.upstream.address).await;
     suite.run(Host::Spin, &host).await;

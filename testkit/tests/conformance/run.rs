@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::case::{Case, Exchange, Host};
+use crate::case::{self, Case, Exchange, Host};
 use crate::tokens::Keys;
 use crate::upstream::Upstream;
 use crate::wire::Message;
@@ -88,7 +88,7 @@ impl Suite {
         };
         check(exchange, &answer)?;
         if !exchange.later.is_empty() {
-            self.settle(slug).await?;
+            self.settle(slug, exchange, target).await?;
         }
         let left = self.upstream.left(slug);
         let seen = self.upstream.take_seen(slug);
@@ -106,18 +106,24 @@ impl Suite {
     }
 
     /// Waits until the upstream has been asked for everything, and for what it said to be taken in.
-    async fn settle(&self, slug: &str) -> Result<(), String> {
-        let asked = async {
-            while self.upstream.left(slug) > 0 {
+    /// That is asked for in a way that goes to no upstream and refreshes nothing.
+    async fn settle(
+        &self,
+        slug: &str,
+        exchange: &Exchange,
+        target: &impl Target,
+    ) -> Result<(), String> {
+        let probe = case::get(&exchange.target);
+        let probe = probe.with("cache-control", "only-if-cached, min-fresh=1");
+        let settled = async {
+            while self.upstream.left(slug) > 0 || target.ask(&probe).await?.status() != 200 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
+            Ok(())
         };
-        tokio::time::timeout(PATIENCE, asked)
+        tokio::time::timeout(PATIENCE, settled)
             .await
-            .map_err(|_| "nothing was asked behind the client's back".to_owned())?;
-        // There is nothing to wait on but the effect, which the next exchange is about.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        Ok(())
+            .unwrap_or_else(|_| Err("nothing came of it behind the client's back".to_owned()))
     }
 }
 

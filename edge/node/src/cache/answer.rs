@@ -7,7 +7,7 @@ use http::response::Parts;
 use http::{HeaderMap, Method};
 use zephyr_cache::Status;
 use zephyr_cache::answer::{self, Part};
-pub(super) use zephyr_cache::answer::{is_not_modified, set_date, strip, tell, to_not_modified};
+pub(super) use zephyr_cache::answer::{set_date, strip, tell, to_client};
 
 use super::stored::Stored;
 use crate::body::Body;

@@ -217,13 +217,7 @@ impl Cache {
                 body
             }
         };
-        answer::strip(&mut parts.headers);
-        answer::tell(&mut parts.headers, &status);
-        if parts.status == StatusCode::OK
-            && answer::is_not_modified(request, &parts.headers, trip.arrived)
-        {
-            // The client has it. What is stored of it is read all the same.
-            answer::to_not_modified(&mut parts);
+        if answer::to_client(&mut parts, request, &status, trip.arrived) {
             return (parts, Body::Empty);
         }
         (parts, body)
