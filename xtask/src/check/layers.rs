@@ -61,8 +61,33 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
+        folder: "edge/store",
+        may: &[],
+    },
+    Row {
+        folder: "edge/tls",
+        may: &[],
+    },
+    Row {
+        folder: "edge/balancer",
+        may: &[],
+    },
+    Row {
+        folder: "edge/content",
+        may: &["edge/cache"],
+    },
+    Row {
         folder: "edge/node",
-        may: &["edge/core", "edge/cache", "edge/pipeline", "kv"],
+        may: &[
+            "edge/core",
+            "edge/cache",
+            "edge/pipeline",
+            "edge/store",
+            "edge/tls",
+            "edge/balancer",
+            "edge/content",
+            "kv",
+        ],
     },
     Row {
         folder: "edge/spin",

@@ -1,0 +1,1 @@
+//! The store of the cache: a memory tier and a disk tier.

@@ -1,0 +1,1 @@
+//! Certificates: chosen by name, reloaded, ordered by ACME.
