@@ -73,7 +73,7 @@ pub(crate) struct Args {
     connections: u32,
 
     /// Idle connections that memory is divided by
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(500..=16_000))]
     idle: u16,
 
     /// Run only rows whose name holds this text, and what they are measured against

@@ -51,7 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     for body in [Body::Small, Body::Large] {
         let path = format!("/static/{}", body.file());
-        cases.extend(pair("static file", "sendfile", &path, body, None));
+        cases.extend(pair("static file", "file", &path, body, None));
     }
     for (body, aim) in [(Body::Small, PASS), (Body::Huge, HUGE)] {
         let path = format!("/pass/{}", body.file());
