@@ -77,10 +77,11 @@ impl Servers {
             .then(|| Varnish::start(bed, upstream.port()))
             .transpose()?;
         let mut setup = Setup::all_rows(upstream.port());
-        if cases.iter().any(|case| case.protocol != Protocol::Http1) {
+        let mut ours = cases.iter().filter(|case| case.server == Who::Node);
+        if ours.clone().any(|case| case.protocol != Protocol::Http1) {
             setup = setup.with_tls(&bed.certificate);
         }
-        if cases.iter().any(|case| case.path.starts_with("/static/")) {
+        if ours.any(|case| case.path.starts_with("/static/")) {
             setup = setup.with_files(&bed.files);
         }
         let node = Node::start(bed, &setup)?;
