@@ -95,7 +95,11 @@ impl CacheControl {
 
     /// Takes the names of fields that are not to be stored; what is no list of names forbids all.
     pub(crate) fn leave_out(&mut self, fields: &str) {
-        for name in fields.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        for name in fields
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
             match HeaderName::from_bytes(name.as_bytes()) {
                 Ok(name) if self.unstored.len() < MAX_DIRECTIVES => self.unstored.push(name),
                 _ => self.private = true,
@@ -146,7 +150,7 @@ fn takes_fields(name: &str) -> bool {
 }
 
 /// Delta-seconds (section 1.2.2). Larger than can be kept is as large as can be.
-fn delta(text: &str) -> Option<u32> {
+pub(crate) fn delta(text: &str) -> Option<u32> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -258,7 +262,13 @@ mod tests {
         let named = read("no-cache=\"a, B\", private=c");
         assert_eq!(named.unstored, ["a", "b", "c"]);
         assert!(!named.no_cache && !named.private);
-        for text in ["private", "private=", "private=\"\"", "private=\"a b\"", "private =x"] {
+        for text in [
+            "private",
+            "private=",
+            "private=\"\"",
+            "private=\"a b\"",
+            "private =x",
+        ] {
             assert!(read(text).private, "{text}");
         }
         assert!(read("no-cache=\"a\", no-cache").no_cache);

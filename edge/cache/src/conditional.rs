@@ -146,9 +146,17 @@ mod tests {
         let lines = fields(&[("if-none-match", "\"x\""), ("if-none-match", "\"a\"")]);
         assert!(not_modified(&lines, &fields(&[("etag", "\"a\"")]), NOW));
         let bare = fields(&[("if-none-match", "a")]);
-        for (list, tag) in [("a", "a"), ("a", "\"a\""), ("\"a\"", "a"), ("x, a", "\"a\"")] {
+        for (list, tag) in [
+            ("a", "a"),
+            ("a", "\"a\""),
+            ("\"a\"", "a"),
+            ("x, a", "\"a\""),
+        ] {
             let request = fields(&[("if-none-match", list)]);
-            assert!(not_modified(&request, &fields(&[("etag", tag)]), NOW), "{list} {tag}");
+            assert!(
+                not_modified(&request, &fields(&[("etag", tag)]), NOW),
+                "{list} {tag}"
+            );
         }
         let odd = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
         let asked = HeaderMap::from_iter([(header::IF_NONE_MATCH, odd(b"\"\xfc\""))]);

@@ -36,8 +36,13 @@ pub fn names_itself(response: &HeaderMap, scheme: &str, authority: &str, uri: &U
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return false;
     };
-    let own = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let target = line.to_str().ok().and_then(|line| resolve(line, scheme, authority, uri.path()));
+    let own = uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    let target = line
+        .to_str()
+        .ok()
+        .and_then(|line| resolve(line, scheme, authority, uri.path()));
     target.is_some_and(|target| target == format!("{scheme}://{authority}{own}"))
 }
 
@@ -104,7 +109,12 @@ mod tests {
             let headers = crate::fields(&[("content-location", location)]);
             names_itself(&headers, "http", "a.example", &uri)
         };
-        for own in ["/x/y?z", "y?z", "http://A.example/x/y?z", "//a.example/x/y?z"] {
+        for own in [
+            "/x/y?z",
+            "y?z",
+            "http://A.example/x/y?z",
+            "//a.example/x/y?z",
+        ] {
             assert!(names(own), "{own}");
         }
         for other in ["/x/y", "/x/y?Z", "https://a.example/x/y?z", "", "?z"] {

@@ -5,7 +5,8 @@
 //! * [`key`]: which requests ask for the same thing (section 2)
 //! * [`storable`]: may this answer be stored? (section 3)
 //! * [`part`]: what is a part of an answer good for? (sections 3.3 and 3.4)
-//! * [`freshness`], [`age`], [`targeted`]: for how long is it fresh? (section 4.2, RFC 9213)
+//! * [`freshness`], [`age`], [`targeted`], [`surrogate`]: for how long is it fresh? (section 4.2, RFC
+//!   9213)
 //! * [`reuse`], [`request`]: may a stored answer be given to this request? (section 4, RFC 5861)
 //! * [`vary`]: is it the right one of several? (section 4.1)
 //! * [`answer`], [`conditional`], [`range`]: what of it does the client want? (RFC 9110, sections 13
@@ -36,6 +37,7 @@ pub mod status;
 pub mod storable;
 pub mod stored;
 mod structured;
+pub mod surrogate;
 pub mod targeted;
 pub mod vary;
 pub mod way;

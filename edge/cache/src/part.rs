@@ -177,7 +177,10 @@ impl Lacking {
         if let Ok(range) = HeaderValue::from_str(&range) {
             request.insert(header::RANGE, range);
         }
-        if let Some(tag) = stored.get(header::ETAG).filter(|tag| conditional::is_strong(tag)) {
+        if let Some(tag) = stored
+            .get(header::ETAG)
+            .filter(|tag| conditional::is_strong(tag))
+        {
             request.insert(header::IF_RANGE, tag.clone());
         }
     }
@@ -204,13 +207,21 @@ mod tests {
 
     #[test]
     fn a_206_tells_what_it_brings() {
-        let of = |range: &str, lines: &[(&'static str, &str)]| Part::of(&asked(range), &fields(lines));
+        let of =
+            |range: &str, lines: &[(&'static str, &str)]| Part::of(&asked(range), &fields(lines));
         let middle = [("content-range", "Bytes 2-5/10"), ("content-length", "4")];
         assert_eq!(of("bytes=2-5", &middle), Some(part(2, 5, Some(10))));
         assert_eq!(of("bytes=2-5", &middle[..1]), Some(part(2, 5, Some(10))));
         let open = [("content-range", "bytes 2-5/*")];
         assert_eq!(of("bytes=2-5", &open), Some(part(2, 5, None)));
-        for odd in ["bytes 5-2/10", "bytes 2-10/10", "lines 2-5/10", "bytes 2-5", "bytes */10", "bytes 2-18446744073709551615/*"] {
+        for odd in [
+            "bytes 5-2/10",
+            "bytes 2-10/10",
+            "lines 2-5/10",
+            "bytes 2-5",
+            "bytes */10",
+            "bytes 2-18446744073709551615/*",
+        ] {
             assert_eq!(of("bytes=2-5", &[("content-range", odd)]), None, "{odd}");
         }
         assert_eq!(of("bytes=2-5", &[middle[0], middle[0]]), None);
@@ -220,7 +231,10 @@ mod tests {
     #[test]
     fn bytes_are_believed_about_the_end_that_was_asked_for() {
         let short = [("content-range", "bytes 4-9/10"), ("content-length", "5")];
-        assert_eq!(Part::of(&asked("bytes=-5"), &fields(&short)), Some(part(4, 8, Some(9))));
+        assert_eq!(
+            Part::of(&asked("bytes=-5"), &fields(&short)),
+            Some(part(4, 8, Some(9)))
+        );
         assert_eq!(Part::of(&asked("bytes=4-9"), &fields(&short)), None);
         let long = [short[0], ("content-length", "7")];
         assert_eq!(Part::of(&asked("bytes=-5"), &fields(&long)), None);
@@ -233,7 +247,13 @@ mod tests {
         assert_eq!(end.answers(&asked("bytes=6-8"), &none), Some((6, 8)));
         assert_eq!(end.answers(&asked("bytes=6-"), &none), Some((6, 9)));
         assert_eq!(end.answers(&asked("bytes=-1"), &none), Some((9, 9)));
-        for other in ["bytes=0-5", "bytes=-8", "bytes=3-4", "bytes=10-", "bytes=4-5,7-8"] {
+        for other in [
+            "bytes=0-5",
+            "bytes=-8",
+            "bytes=3-4",
+            "bytes=10-",
+            "bytes=4-5,7-8",
+        ] {
             assert_eq!(end.answers(&asked(other), &none), None, "{other}");
         }
         assert_eq!(end.answers(&none, &none), None);
@@ -257,11 +277,20 @@ mod tests {
             })
         };
         assert_eq!(lacks(start, &none).as_deref(), Some("bytes=5-"));
-        assert_eq!(lacks(start, &asked("bytes=2-7")).as_deref(), Some("bytes=5-7"));
-        assert_eq!(lacks(start, &asked("bytes=2-")).as_deref(), Some("bytes=5-9"));
+        assert_eq!(
+            lacks(start, &asked("bytes=2-7")).as_deref(),
+            Some("bytes=5-7")
+        );
+        assert_eq!(
+            lacks(start, &asked("bytes=2-")).as_deref(),
+            Some("bytes=5-9")
+        );
         assert_eq!(lacks(start, &asked("bytes=6-7")), None);
         assert_eq!(lacks(part(2, 4, Some(10)), &none), None);
-        assert_eq!(lacks(part(0, 4, None), &asked("bytes=2-")).as_deref(), Some("bytes=5-"));
+        assert_eq!(
+            lacks(part(0, 4, None), &asked("bytes=2-")).as_deref(),
+            Some("bytes=5-")
+        );
     }
 
     #[test]
@@ -273,8 +302,14 @@ mod tests {
         for (own, other) in [("\"a\"", "\"b\""), ("W/\"a\"", "W/\"a\""), ("a", "a")] {
             assert_eq!(first.joined(&tag(own), &second, &tag(other)), None, "{own}");
         }
-        assert_eq!(first.joined(&tag("\"a\""), &part(6, 9, None), &tag("\"a\"")), None);
-        assert_eq!(first.joined(&tag("\"a\""), &part(1, 3, None), &tag("\"a\"")), None);
+        assert_eq!(
+            first.joined(&tag("\"a\""), &part(6, 9, None), &tag("\"a\"")),
+            None
+        );
+        assert_eq!(
+            first.joined(&tag("\"a\""), &part(1, 3, None), &tag("\"a\"")),
+            None
+        );
         let other = part(0, 4, Some(11));
         assert_eq!(other.joined(&tag("\"a\""), &second, &tag("\"a\"")), None);
     }

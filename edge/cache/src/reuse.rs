@@ -199,8 +199,9 @@ mod tests {
 
     #[test]
     fn failures_are_hidden_within_their_window() {
-        let serves =
-            |stored: Freshness, seconds| serves_errors(&stored, Duration::from_secs(seconds), Failure::Answer);
+        let serves = |stored: Freshness, seconds| {
+            serves_errors(&stored, Duration::from_secs(seconds), Failure::Answer)
+        };
         assert!(serves(STORED, 1080) && !serves(STORED, 1081));
         let none = Freshness {
             stale_if_error: 0,
@@ -218,10 +219,17 @@ mod tests {
             stale_if_unreachable: 100,
             ..none
         };
-        let at = |seconds| serves_errors(&cut_off, Duration::from_secs(seconds), Failure::Unreachable);
+        let at =
+            |seconds| serves_errors(&cut_off, Duration::from_secs(seconds), Failure::Unreachable);
         assert!(at(1160) && !at(1161) && !serves(cut_off, 1061));
         assert_eq!(Failure::of(StatusCode::OK), None);
-        assert_eq!(Failure::of(StatusCode::INTERNAL_SERVER_ERROR), Some(Failure::Answer));
-        assert_eq!(Failure::of(StatusCode::GATEWAY_TIMEOUT), Some(Failure::Unreachable));
+        assert_eq!(
+            Failure::of(StatusCode::INTERNAL_SERVER_ERROR),
+            Some(Failure::Answer)
+        );
+        assert_eq!(
+            Failure::of(StatusCode::GATEWAY_TIMEOUT),
+            Some(Failure::Unreachable)
+        );
     }
 }

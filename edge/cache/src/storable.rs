@@ -13,8 +13,8 @@ use crate::{age, vary};
 /// Status codes whose meaning for caches this cache knows, for `must-understand` (section 5.2.2.3).
 /// 304 is no answer of its own to it.
 const UNDERSTOOD: [u16; 33] = [
-    200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411,
-    413, 414, 415, 417, 421, 422, 429, 500, 501, 502, 503, 504, 505,
+    200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410,
+    411, 413, 414, 415, 417, 421, 422, 429, 500, 501, 502, 503, 504, 505,
 ];
 
 pub use crate::why_not::NotStorable;
@@ -290,9 +290,15 @@ mod tests {
     fn a_part_is_stored_when_it_can_be_placed() {
         let fresh = ("cache-control", "max-age=60");
         assert_eq!(of(206, &[fresh, ("content-range", "bytes 0-4/10")]), Ok(60));
-        assert_eq!(of(206, &[fresh, ("content-range", "bytes 0-10/10")]), Err("status"));
+        assert_eq!(
+            of(206, &[fresh, ("content-range", "bytes 0-10/10")]),
+            Err("status")
+        );
         let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(of(206, &[modified, ("content-range", "bytes 0-4/*")]), Ok(86_400));
+        assert_eq!(
+            of(206, &[modified, ("content-range", "bytes 0-4/*")]),
+            Ok(86_400)
+        );
     }
 
     #[test]
@@ -314,7 +320,10 @@ mod tests {
         };
         let fresh = [("cache-control", "max-age=5")];
         assert_eq!(assess(StatusCode::OK, &fresh), Ok(5));
-        assert_eq!(assess(StatusCode::CREATED, &fresh), Err(NotStorable::Method));
+        assert_eq!(
+            assess(StatusCode::CREATED, &fresh),
+            Err(NotStorable::Method)
+        );
         let modified = [("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
         assert_eq!(assess(StatusCode::OK, &modified), Err(NotStorable::Method));
         let private = [("cache-control", "max-age=5, private")];

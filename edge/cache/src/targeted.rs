@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::cache_control::{CacheControl, MAX_DELTA};
 use crate::structured::{self, Item};
+use crate::surrogate;
 
 /// For caches inside a content delivery network, as this one (section 3.1).
 pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -51,7 +52,7 @@ impl CacheControl {
     /// place of `Cache-Control` and `Expires` (section 2.2).
     #[must_use]
     pub fn for_this_cache(response: &HeaderMap) -> (Self, bool) {
-        match of(response, &CDN_CACHE_CONTROL) {
+        match of(response, &CDN_CACHE_CONTROL).or_else(|| surrogate::of(response)) {
             Some(targeted) => (targeted, true),
             None => (Self::of(response), false),
         }

@@ -70,16 +70,30 @@ impl NotStorable {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Bypass => "A filter keeps the cache out of this exchange.",
-            Self::Method => "Only answers to GET are stored, and those to POST that name the same URL in Content-Location and say how long they are fresh.",
-            Self::Status => "The status is not one of a whole answer, nor of a part that can be placed in one.",
-            Self::MustUnderstand => "must-understand forbids to store a status that this cache does not know.",
+            Self::Method => {
+                "Only answers to GET are stored, and those to POST that name the same URL in Content-Location and say how long they are fresh."
+            }
+            Self::Status => {
+                "The status is not one of a whole answer, nor of a part that can be placed in one."
+            }
+            Self::MustUnderstand => {
+                "must-understand forbids to store a status that this cache does not know."
+            }
             Self::NoStore => "no-store forbids to store it.",
             Self::RequestNoStore => "The request says no-store, so its answer is not kept.",
             Self::Private => "private says that it is for one client, and this cache is shared.",
-            Self::Authorization => "The request carried Authorization, and the answer says neither public, s-maxage nor must-revalidate.",
-            Self::SetCookie => "It sets a cookie and names no lifetime: to guess one would hand the cookie to others.",
-            Self::Vary => "Vary has *, or more fields than are kept apart: no later request can be known to match.",
-            Self::NoLifetime => "It names no lifetime, none may be guessed, and it has no validator to ask about it with: it could never be used again.",
+            Self::Authorization => {
+                "The request carried Authorization, and the answer says neither public, s-maxage nor must-revalidate."
+            }
+            Self::SetCookie => {
+                "It sets a cookie and names no lifetime: to guess one would hand the cookie to others."
+            }
+            Self::Vary => {
+                "Vary has *, or more fields than are kept apart: no later request can be known to match."
+            }
+            Self::NoLifetime => {
+                "It names no lifetime, none may be guessed, and it has no validator to ask about it with: it could never be used again."
+            }
             Self::TooLarge => "It is larger than what this cache stores.",
         }
     }
