@@ -18,9 +18,8 @@ use crate::metrics::Metrics;
 use crate::router::Table;
 use crate::shared::Shared;
 use crate::site_kv::SiteKv;
-use crate::upstream::Upstream;
 use crate::wasm::{PoolSize, Runtime, RuntimeOptions};
-use crate::{access_log, admin, capabilities, listener, load, worker};
+use crate::{access_log, admin, capabilities, listener, load, upstream, worker};
 
 /// What a node needs that stands in no file.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +52,6 @@ impl Node {
     /// A component that is refused, a port that is taken, a folder that cannot be written, a secret
     /// that is missing. The message names which.
     pub async fn start(config: Config, secrets: Secrets) -> anyhow::Result<Self> {
-        config.check_for_node()?;
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
@@ -213,11 +211,7 @@ fn share(
     capabilities: crate::capability::Capabilities,
     threads: usize,
 ) -> anyhow::Result<Shared> {
-    let upstreams: Vec<_> = config
-        .upstreams
-        .iter()
-        .map(|(name, upstream)| Arc::new(Upstream::new(name, upstream.clone())))
-        .collect();
+    let upstreams = upstream::start(&config)?;
     let mut options = RuntimeOptions::new(capabilities);
     options.cache_dir = Some(config.node.data_dir.join("compiled"));
     (options.filters, options.services) = pool_sizes(&config, threads);
