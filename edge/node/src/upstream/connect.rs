@@ -1,6 +1,10 @@
 //! Makes connections to a server.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -26,7 +30,8 @@ const MAX_HEADER_LIST: u32 = 64 * 1024;
 #[derive(Debug)]
 pub(super) enum Made {
     Http1(http1::SendRequest<Body>),
-    Http2(http2::SendRequest<Body>),
+    /// With the number of streams that the server allows now.
+    Http2(http2::SendRequest<Body>, Arc<AtomicUsize>),
 }
 
 /// Makes a connection; the time limit covers the TLS handshake.
@@ -91,7 +96,8 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     let made = if http2 {
-        Made::Http2(speak_http2(io).await.map_err(io::Error::other)?)
+        let (sender, allowed) = speak_http2(io).await.map_err(io::Error::other)?;
+        Made::Http2(sender, allowed)
     } else {
         Made::Http1(speak_http1(io).await.map_err(io::Error::other)?)
     };
@@ -113,7 +119,9 @@ where
     Ok(sender)
 }
 
-async fn speak_http2<T>(io: T) -> hyper::Result<http2::SendRequest<Body>>
+async fn speak_http2<T>(
+    io: T,
+) -> hyper::Result<(http2::SendRequest<Body>, Arc<AtomicUsize>)>
 where
     T: Read + Write + Unpin + Send + 'static,
 {
@@ -124,11 +132,18 @@ where
         .keep_alive_timeout(Duration::from_secs(10))
         .max_header_list_size(MAX_HEADER_LIST)
         .adaptive_window(true);
-    let (sender, connection) = builder.handshake(io).await?;
+    let (sender, mut connection) = builder.handshake(io).await?;
+    let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let told = Arc::clone(&allowed);
     drop(tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        let ended = poll_fn(|cx| {
+            let poll = Pin::new(&mut connection).poll(cx);
+            told.store(connection.current_max_send_streams(), Relaxed);
+            poll
+        });
+        if let Err(error) = ended.await {
             tracing::debug!(%error, "a connection to an upstream ended early");
         }
     }));
-    Ok(sender)
+    Ok((sender, allowed))
 }

@@ -86,7 +86,7 @@ async fn ask(upstream: &Upstream, endpoint: &Endpoint, check: &HealthCheck) -> R
     let made = connect::connect(upstream, endpoint).await;
     let answer = match made.map_err(|error| failure::chain(&error))? {
         Made::Http1(mut sender) => sender.send_request(request).await,
-        Made::Http2(mut sender) => {
+        Made::Http2(mut sender, _) => {
             to_http2(&mut request, origin);
             sender.send_request(request).await
         }

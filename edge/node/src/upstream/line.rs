@@ -45,6 +45,8 @@ struct Idle {
 struct Shared {
     sender: http2::SendRequest<Body>,
     open: Arc<AtomicUsize>,
+    /// What the server says.
+    allowed: Arc<AtomicUsize>,
 }
 
 /// One stream of a shared connection, until dropped.
@@ -126,11 +128,12 @@ impl Line {
                 let timer = Timer::default();
                 Way::Http1(Conn { sender, timer }, false)
             }
-            Made::Http2(sender) => {
+            Made::Http2(sender, allowed) => {
                 self.chose_http1.store(false, Relaxed);
                 let shared = Shared {
                     sender,
                     open: Arc::new(AtomicUsize::new(0)),
+                    allowed,
                 };
                 self.streams.lock().push(shared.clone());
                 Way::Http2(shared.stream(), false)
@@ -143,7 +146,7 @@ impl Line {
         let mut streams = self.streams.lock();
         streams.retain(|shared| !shared.sender.is_closed());
         let room = |shared: &&Shared| {
-            let allowed = shared.sender.current_max_send_streams().clamp(1, STREAMS);
+            let allowed = shared.allowed.load(Relaxed).clamp(1, STREAMS);
             shared.open.load(Relaxed) < allowed
         };
         let shared = match streams.iter().find(room) {
