@@ -6,9 +6,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection;
+use crate::config::Listen;
+use crate::connection::{self, Port};
 use crate::metrics::Count;
 use crate::shared::Place;
 use crate::worker::Worker;
@@ -21,7 +23,7 @@ const BACKLOG: i32 = 1024;
 /// # Errors
 ///
 /// Whatever binding says; that the port is taken, above all.
-pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     // Sockets that share a port share it with another node's too. A bind that does not share shows
     // whether the port is taken.
     drop(bound(address, false)?);
@@ -53,8 +55,38 @@ fn bound(address: SocketAddr, shares: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// The listening sockets of one worker.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) http: TcpListener,
+    /// None: no TLS.
+    pub(crate) https: Option<TcpListener>,
+}
+
+/// Binds the sockets of `count` workers, for all that `listen` names.
+///
+/// # Errors
+///
+/// Whatever binding says, with the key of the address.
+pub(crate) fn bind_all(listen: &Listen, count: usize) -> anyhow::Result<Vec<Sockets>> {
+    let bind = |address: SocketAddr, key: &str| {
+        bind(address, count).with_context(|| format!("cannot listen on {address} ({key})"))
+    };
+    let http = bind(listen.http, "listen.http")?;
+    let https = match listen.https {
+        Some(address) => bind(address, "listen.https")?,
+        None => Vec::new(),
+    };
+    let mut https = https.into_iter();
+    let with_https = |http| Sockets {
+        http,
+        https: https.next(),
+    };
+    Ok(http.into_iter().map(with_https).collect())
+}
+
 /// Accepts connections until aborted.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
+pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, port: Port) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -76,7 +108,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
         };
         let worker = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
-            connection::serve(worker, stream, peer).await;
+            connection::serve(worker, stream, peer, port).await;
             drop((place, serving));
         });
     }

@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::router::Table;
 use crate::shared::Shared;
 use crate::site_kv::SiteKv;
+use crate::tls::{self, Tls};
 use crate::upstream::Upstream;
 use crate::wasm::{PoolSize, Runtime, RuntimeOptions};
 use crate::{access_log, admin, capabilities, listener, load, worker};
@@ -35,6 +36,7 @@ pub struct Secrets {
 #[derive(Debug)]
 pub struct Node {
     http_addr: SocketAddr,
+    https_addr: Option<SocketAddr>,
     admin_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     /// Also stops the workers of a node that is dropped and not shut down.
@@ -57,11 +59,17 @@ impl Node {
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
-        let address = config.listen.http;
         let threads = config.node.worker_threads();
-        let sockets = listener::bind(address, threads)
-            .with_context(|| format!("cannot listen on {address} (listen.http)"))?;
-        let http_addr = sockets.first().context("no worker threads")?.local_addr()?;
+        let sockets = listener::bind_all(&config.listen, threads)?;
+        let first = sockets.first().context("no worker threads")?;
+        let http_addr = first.http.local_addr()?;
+        let https = first.https.as_ref();
+        let https_addr = https.map(TcpListener::local_addr).transpose()?;
+        let mut config = config;
+        if let (Some(known), Some(chosen)) = (&mut config.listen.https, https_addr) {
+            // Port 0 stands for one that the kernel chooses; clients are told which.
+            known.set_port(chosen.port());
+        }
         let admin = config.listen.admin.map(bind_admin).transpose()?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
 
@@ -103,8 +111,8 @@ impl Node {
         let workers = sockets
             .into_iter()
             .enumerate()
-            .map(|(index, socket)| {
-                worker::start(&shared, index, socket, sender.clone(), stop.token().clone())
+            .map(|(index, sockets)| {
+                worker::start(&shared, index, sockets, sender.clone(), stop.token().clone())
             })
             .collect::<Result<Vec<_>, _>>()
             .context("a worker thread cannot be started")?;
@@ -121,6 +129,12 @@ impl Node {
                     }
                 }
             });
+        }
+        if let Some(tls) = &shared.tls {
+            background.spawn_until_stopped(|stopped| tls::watch(Arc::clone(&shared), stopped));
+            if let Some(acme) = tls.acme(&shared.config) {
+                background.spawn_until_stopped(|stopped| tls::order(acme, stopped));
+            }
         }
         match (&shared.config.control, secrets.control_token) {
             (Some(control), Some(token)) => {
@@ -141,8 +155,12 @@ impl Node {
         }
         let name = &shared.name;
         tracing::info!(%http_addr, threads, "node {name} takes requests on http://{http_addr}");
+        if let Some(https_addr) = https_addr {
+            tracing::info!(%https_addr, "and on https://{https_addr}");
+        }
         Ok(Self {
             http_addr,
+            https_addr,
             admin_addr,
             shared,
             stop,
@@ -156,6 +174,12 @@ impl Node {
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the node takes requests over TLS, when it does.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https_addr
     }
 
     /// The admin port, when there is one.
@@ -237,6 +261,7 @@ fn share(
         collapse_timeout: config.cache.collapse_timeout,
     });
     let metrics = Metrics::new(threads, routes.len());
+    let tls = Tls::load(&config)?;
     Ok(Shared {
         name,
         started_at: SystemTime::now(),
@@ -248,6 +273,8 @@ fn share(
         cache,
         metrics,
         open: AtomicU32::new(0),
+        per_address: Arc::default(),
+        tls,
         ready: AtomicBool::new(false),
         control_seq: AtomicU64::new(0),
     })

@@ -7,8 +7,10 @@ use std::time::SystemTime;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::per_address::PerAddress;
 use crate::pipeline::{LoadedComponent, Route};
 use crate::router::Table;
+use crate::tls::Tls;
 use crate::upstream::Upstream;
 
 /// What all threads of a node share.
@@ -26,6 +28,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Client connections open, against the bound.
     pub(crate) open: AtomicU32,
+    /// The same for each client.
+    pub(crate) per_address: Arc<PerAddress>,
+    /// None without `listen.https`.
+    pub(crate) tls: Option<Tls>,
     /// Whether the node takes requests.
     pub(crate) ready: AtomicBool,
     /// The last change of the control log that is in force; 0: none yet.

@@ -2,7 +2,6 @@
 //! needs is here or shared; requests never change threads.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Lines, Sender};
 use crate::cache::Fetch;
-use crate::connection::{self, LocalExecutor};
+use crate::connection::{self, LocalExecutor, Port};
 use crate::ids::Ids;
-use crate::listener;
+use crate::listener::{self, Sockets};
 use crate::metrics::{Count, Shard};
 use crate::pipeline::Trip;
 use crate::shared::Shared;
@@ -132,7 +131,7 @@ impl Drop for Serving {
 pub(crate) fn start(
     node: &Arc<Shared>,
     index: usize,
-    socket: TcpListener,
+    sockets: Sockets,
     log: Option<Sender>,
     stop: CancellationToken,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -144,7 +143,7 @@ pub(crate) fn start(
         .name(format!("zephyr-edge-{index}"))
         .spawn(move || {
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, run(node, index, socket, log, stop));
+            tasks.block_on(&runtime, run(node, index, sockets, log, stop));
             // What outlives the grace period ends here, connections to upstreams included.
             drop(tasks);
             runtime.shutdown_background();
@@ -154,30 +153,36 @@ pub(crate) fn start(
 async fn run(
     node: Arc<Shared>,
     index: usize,
-    socket: TcpListener,
+    sockets: Sockets,
     log: Option<Sender>,
     stop: CancellationToken,
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
     upstream::install(&worker.pools);
-    let listener = match tokio::net::TcpListener::from_std(socket) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "worker {index} cannot listen");
-            return;
+    let mut accepting = tokio::task::JoinSet::new();
+    for (socket, port) in [(Some(sockets.http), Port::Plain), (sockets.https, Port::Tls)] {
+        let Some(socket) = socket else { continue };
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                let accept = listener::accept(Rc::clone(&worker), listener, port);
+                accepting.spawn_local(accept);
+            }
+            Err(error) => {
+                tracing::error!(%error, "worker {index} cannot listen");
+                return;
+            }
         }
-    };
+    }
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let accepting = tokio::task::spawn_local(listener::accept(Rc::clone(&worker), listener));
     loop {
         tokio::select! {
             _ = tick.tick() => worker.housekeep(),
             () = stop.cancelled() => break,
         }
     }
-    // Closes the listening socket, so that the kernel sends no more connections here.
-    accepting.abort();
+    // Closes the listening sockets, so that the kernel sends no more connections here.
+    accepting.abort_all();
     worker.draining.set(true);
     worker.drain.notify_waiters();
     let grace = node.config.node.shutdown_grace;

@@ -8,14 +8,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::state::Connection;
+use super::transport::Transport;
 use crate::http1::{Scanner, Violation};
 
 /// A client's socket.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Transport,
     /// Bytes read while the protocol was found out.
     first: Bytes,
     /// None on HTTP/2.
@@ -24,7 +24,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, first: Bytes, connection: Rc<Connection>) -> Self {
+    pub(super) fn new(stream: Transport, first: Bytes, connection: Rc<Connection>) -> Self {
         let scanner = connection.http1.then(Scanner::default);
         Self {
             stream,
@@ -121,7 +121,12 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        // TLS takes bytes before there is room for them on the socket.
+        if poll.is_pending() {
+            self.connection.write_waits.set(true);
+        }
+        poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     pub(crate) trusted: bool,
     /// Whether it speaks HTTP/1.
     pub(crate) http1: bool,
+    /// Whether it speaks TLS.
+    pub(crate) tls: bool,
     /// Requests being answered, their answers' bodies included.
     pub(super) busy: Cell<u32>,
     /// Counts reads and writes that moved bytes.
@@ -38,12 +40,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, trusted: bool, http1: bool) -> Self {
+    pub(crate) fn new(peer: SocketAddr, trusted: bool, http1: bool, tls: bool) -> Self {
         Self {
             peer: peer.ip(),
             peer_port: peer.port(),
             trusted,
             http1,
+            tls,
             busy: Cell::new(0),
             progress: Cell::new(0),
             heads: Cell::new(0),
@@ -85,7 +88,7 @@ impl Peer for Connection {
     }
 
     fn scheme(&self) -> &'static str {
-        "http"
+        if self.tls { "https" } else { "http" }
     }
 
     /// What a `Host` value means, as last time or as `normalize` says.

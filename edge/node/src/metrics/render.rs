@@ -1,5 +1,7 @@
 //! The counts as Prometheus text (exposition format 0.0.4).
 
+mod tls;
+
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,6 +12,7 @@ use crate::shared::Shared;
 pub(crate) fn render(node: &Shared) -> String {
     let mut text = Text(String::with_capacity(16 * 1024));
     connections(&mut text, node);
+    tls::render(&mut text, node);
     requests(&mut text, node);
     cache(&mut text, node);
     components(&mut text, node);
@@ -59,6 +62,16 @@ fn connections(text: &mut Text, node: &Shared) {
             "turned_away",
             "Client connections closed because there were too many.",
             Count::TurnedAway,
+        ),
+        (
+            "turned_away_by_address",
+            "Client connections closed because their client had too many.",
+            Count::TurnedAwayByAddress,
+        ),
+        (
+            "proxy_refused",
+            "Connections closed for their PROXY protocol header.",
+            Count::ProxyRefused,
         ),
         (
             "stalled",

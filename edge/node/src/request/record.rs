@@ -72,7 +72,12 @@ impl Record {
     }
 
     /// Hands an answer to hyper; the record is written when the last byte of its body is known.
-    pub(super) fn send(mut self, response: Response<Body>) -> Response<Outgoing> {
+    pub(super) fn send(mut self, mut response: Response<Body>) -> Response<Outgoing> {
+        let tls = self.worker.node.tls.as_ref().filter(|_| self.connection.tls);
+        if let Some(alt_svc) = tls.and_then(|tls| tls.alt_svc.as_ref()) {
+            let headers = response.headers_mut();
+            headers.insert(http::header::ALT_SVC, alt_svc.clone());
+        }
         let status = response.status().as_u16();
         if self.worker.log.is_some() {
             self.cache = response.headers().get("cache-status").and_then(cache_word);

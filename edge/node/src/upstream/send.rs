@@ -15,6 +15,7 @@ use crate::body::Body;
 use crate::error::{ProxyError, Source};
 use crate::fields;
 use crate::limited_body::BodyTooLarge;
+use crate::slow_body::BodyTooSlow;
 
 /// Stale connections in a row before a new one is made for certain.
 const STALE_TRIES: u32 = 2;
@@ -198,6 +199,10 @@ fn failure(in_flight: &InFlight, error: hyper::Error) -> ProxyError {
         if error.is::<BodyTooLarge>() {
             let detail = "The request's body is larger than this server takes.";
             return ProxyError::new(Source::Client, StatusCode::PAYLOAD_TOO_LARGE, detail);
+        }
+        if error.is::<BodyTooSlow>() {
+            let detail = "The request's body comes too slowly.";
+            return ProxyError::new(Source::Client, StatusCode::REQUEST_TIMEOUT, detail);
         }
         cause = error.source();
     }
