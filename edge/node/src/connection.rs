@@ -61,12 +61,7 @@ pub(crate) enum Port {
 ///
 /// Until there is something to serve, a connection is no more than a socket and this future: what is
 /// large is boxed when it is needed.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    port: Port,
-) {
+pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr, port: Port) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
@@ -121,13 +116,17 @@ pub(crate) async fn serve(
 }
 
 /// An IPv4 address mapped into IPv6 is the IPv4 address.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// What happens within the limit; none when it does not, which is counted, or when the node is to
 /// stop.
-async fn in_time<T>(worker: &Worker, limit: Duration, what: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn in_time<T>(
+    worker: &Worker,
+    limit: Duration,
+    what: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
         done = tokio::time::timeout(limit, what) => {
             if done.is_err() {
@@ -275,6 +274,10 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
                     refused(worker, &error);
                 }
                 return Poll::Ready(());
+            }
+            // One that is to end and does nothing more is not waited for as long as an idle one.
+            if worker.is_draining() {
+                timekeeper.hurry();
             }
             let asked = (!drain_registered || worker.is_draining())
                 && !closing

@@ -14,6 +14,8 @@ pub mod capability;
 mod connection;
 mod control;
 mod http1;
+#[cfg(feature = "http3")]
+mod http3;
 mod ids;
 mod limited_body;
 mod listener;

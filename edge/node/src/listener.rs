@@ -2,12 +2,12 @@
 //! connections (`SO_REUSEPORT`).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use crate::config::Listen;
 use crate::connection::{self, Port};
@@ -26,12 +26,12 @@ const BACKLOG: i32 = 1024;
 fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     // Sockets that share a port share it with another node's too. A bind that does not share shows
     // whether the port is taken.
-    drop(bound(address, false)?);
-    let first = bound(address, true)?;
+    drop(bound(address, Type::STREAM, false)?);
+    let first = bound(address, Type::STREAM, true)?;
     let chosen = first.local_addr()?.as_socket().unwrap_or(address);
     let mut sockets = vec![first];
     for _ in 1..count {
-        sockets.push(bound(chosen, true)?);
+        sockets.push(bound(chosen, Type::STREAM, true)?);
     }
     sockets
         .into_iter()
@@ -42,13 +42,12 @@ fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
         .collect()
 }
 
-fn bound(address: SocketAddr, shares: bool) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
+fn bound(address: SocketAddr, kind: Type, shares: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    // On UDP it would share the port with whoever asks.
+    if kind == Type::STREAM {
+        socket.set_reuse_address(true)?;
+    }
     socket.set_reuse_port(shares)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -61,6 +60,9 @@ pub(crate) struct Sockets {
     pub(crate) http: TcpListener,
     /// None: no TLS.
     pub(crate) https: Option<TcpListener>,
+    /// None: no HTTP/3.
+    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "nobody takes it"))]
+    pub(crate) quic: Option<UdpSocket>,
 }
 
 /// Binds the sockets of `count` workers, for all that `listen` names.
@@ -77,12 +79,27 @@ pub(crate) fn bind_all(listen: &Listen, count: usize) -> anyhow::Result<Vec<Sock
         Some(address) => bind(address, "listen.https")?,
         None => Vec::new(),
     };
-    let mut https = https.into_iter();
-    let with_https = |http| Sockets {
+    let quic = match https.first() {
+        Some(socket) if listen.http3 => {
+            let address = socket.local_addr()?;
+            bind_udp(address, count)
+                .with_context(|| format!("cannot listen on UDP {address} (listen.http3)"))?
+        }
+        _ => Vec::new(),
+    };
+    let (mut https, mut quic) = (https.into_iter(), quic.into_iter());
+    let with_others = |http| Sockets {
         http,
         https: https.next(),
+        quic: quic.next(),
     };
-    Ok(http.into_iter().map(with_https).collect())
+    Ok(http.into_iter().map(with_others).collect())
+}
+
+fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+    drop(bound(address, Type::DGRAM, false)?);
+    let bind = |_| bound(address, Type::DGRAM, true).map(Into::into);
+    (0..count).map(bind).collect()
 }
 
 /// Accepts connections until aborted.

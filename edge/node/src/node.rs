@@ -59,6 +59,9 @@ impl Node {
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
+        if config.listen.http3 && !cfg!(feature = "http3") {
+            anyhow::bail!("listen.http3: this program was built without HTTP/3");
+        }
         let threads = config.node.worker_threads();
         let sockets = listener::bind_all(&config.listen, threads)?;
         let first = sockets.first().context("no worker threads")?;
@@ -112,7 +115,13 @@ impl Node {
             .into_iter()
             .enumerate()
             .map(|(index, sockets)| {
-                worker::start(&shared, index, sockets, sender.clone(), stop.token().clone())
+                worker::start(
+                    &shared,
+                    index,
+                    sockets,
+                    sender.clone(),
+                    stop.token().clone(),
+                )
             })
             .collect::<Result<Vec<_>, _>>()
             .context("a worker thread cannot be started")?;

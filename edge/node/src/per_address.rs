@@ -67,7 +67,10 @@ mod tests {
         let _other = take("203.0.113.10").unwrap();
         drop(first);
         assert!(take("203.0.113.9").is_some(), "and given back at once");
-        let _six = (take("2001:db8::1").unwrap(), take("2001:db8::2:0:0:1").unwrap());
+        let _six = (
+            take("2001:db8::1").unwrap(),
+            take("2001:db8::2:0:0:1").unwrap(),
+        );
         assert!(take("2001:db8::3").is_none());
         assert!(take("2001:db8:0:1::3").is_some());
         assert_eq!(all.0.lock().len(), 3);

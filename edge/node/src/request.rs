@@ -103,7 +103,8 @@ fn body_of(parts: &http::request::Parts, incoming: Body, listen: &Listen) -> Res
     }
     // A stream of gRPC may be silent for as long as both sides like.
     let content_type = parts.headers.get(header::CONTENT_TYPE);
-    let is_grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let is_grpc =
+        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     let body = match listen.min_body_rate.0 {
         rate @ 1.. if !is_grpc => slow_body::limit(incoming, rate, listen.body_rate_grace),
         _ => incoming,

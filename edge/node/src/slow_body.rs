@@ -139,10 +139,19 @@ mod tests {
         assert!(fails(1, &[11]).await, "nothing at all");
         assert!(!fails(100, &[1; 60]).await, "just the rate");
         assert!(fails(50, &[1; 60]).await, "half the rate");
-        assert!(!fails(50, &[1; 15]).await, "half the rate, but not for long");
+        assert!(
+            !fails(50, &[1; 15]).await,
+            "half the rate, but not for long"
+        );
         assert!(fails(1, &[5, 5, 5]).await, "a drip");
-        assert!(fails(100_000, &[0, 0, 11]).await, "no credit for what came fast");
-        assert!(!fails(1000, &[9, 9, 9, 9]).await, "what comes pays for the wait");
+        assert!(
+            fails(100_000, &[0, 0, 11]).await,
+            "no credit for what came fast"
+        );
+        assert!(
+            !fails(1000, &[9, 9, 9, 9]).await,
+            "what comes pays for the wait"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,12 @@ pub(crate) struct Tls {
     /// For `Alt-Svc`; none without HTTP/3.
     pub(crate) alt_svc: Option<HeaderValue>,
     config: ArcSwap<ServerConfig>,
+    /// None without HTTP/3.
+    #[cfg_attr(
+        not(feature = "http3"),
+        expect(dead_code, reason = "only QUIC needs it")
+    )]
+    quic: Option<Arc<ServerConfig>>,
     /// Outlives a change of the configuration, so that sessions can be taken up again.
     tickets: Arc<dyn ProducesTickets>,
     handshakes: AtomicU32,
@@ -45,6 +51,10 @@ impl Tls {
         let certificates = Arc::new(certificates);
         let tickets = server::ticketer().context("TLS: session tickets")?;
         let served = served(config, &certificates, &tickets)?;
+        let quic = match config.listen.http3 {
+            true => Some(quic(&certificates, &tickets)?),
+            false => None,
+        };
         let port = config.listen.https_port.unwrap_or(https.port());
         let alt_svc = HeaderValue::from_str(&format!("h3=\":{port}\"; ma=86400")).ok();
         Ok(Some(Self {
@@ -53,6 +63,7 @@ impl Tls {
             orders: Arc::default(),
             alt_svc: alt_svc.filter(|_| config.listen.http3),
             config: ArcSwap::new(served),
+            quic,
             tickets,
             handshakes: AtomicU32::new(0),
         }))
@@ -77,6 +88,18 @@ impl Tls {
     /// What a handshake that begins now goes by.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
+    }
+
+    /// The same for QUIC; none without HTTP/3.
+    #[cfg(feature = "http3")]
+    pub(crate) fn quic(&self) -> Option<Arc<ServerConfig>> {
+        self.quic.clone()
+    }
+
+    /// Handshakes under way.
+    #[cfg(feature = "http3")]
+    pub(crate) fn handshakes(&self) -> u32 {
+        self.handshakes.load(Relaxed)
     }
 
     /// Takes a place among the handshakes under way; none when there are `bound`.
@@ -143,6 +166,19 @@ fn served(
     };
     let config = server::config(Arc::clone(certificates), Arc::clone(tickets), &options);
     Ok(Arc::new(config.context("TLS")?))
+}
+
+/// QUIC is TLS 1.3 only (RFC 9001, section 4.2).
+fn quic(
+    certificates: &Arc<Certificates>,
+    tickets: &Arc<dyn ProducesTickets>,
+) -> anyhow::Result<Arc<ServerConfig>> {
+    let options = server::Options {
+        only_tls13: true,
+        protocols: vec![b"h3".to_vec()],
+    };
+    let config = server::config(Arc::clone(certificates), Arc::clone(tickets), &options);
+    Ok(Arc::new(config.context("TLS for QUIC")?))
 }
 
 /// Looks at the certificates' files every now and then, until told to stop.

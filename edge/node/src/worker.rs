@@ -159,8 +159,13 @@ async fn run(
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
     upstream::install(&worker.pools);
+    #[cfg(feature = "http3")]
+    let mut quic = None;
     let mut accepting = tokio::task::JoinSet::new();
-    for (socket, port) in [(Some(sockets.http), Port::Plain), (sockets.https, Port::Tls)] {
+    for (socket, port) in [
+        (Some(sockets.http), Port::Plain),
+        (sockets.https, Port::Tls),
+    ] {
         let Some(socket) = socket else { continue };
         match tokio::net::TcpListener::from_std(socket) {
             Ok(listener) => {
@@ -175,6 +180,19 @@ async fn run(
     }
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    #[cfg(feature = "http3")]
+    if let Some(socket) = sockets.quic {
+        match crate::http3::endpoint(&worker, socket) {
+            Ok(endpoint) => {
+                quic = Some(endpoint.clone());
+                accepting.spawn_local(crate::http3::accept(Rc::clone(&worker), endpoint));
+            }
+            Err(error) => {
+                tracing::error!("worker {index} cannot serve HTTP/3: {error:#}");
+                return;
+            }
+        }
+    }
     loop {
         tokio::select! {
             _ = tick.tick() => worker.housekeep(),
@@ -183,6 +201,11 @@ async fn run(
     }
     // Closes the listening sockets, so that the kernel sends no more connections here.
     accepting.abort_all();
+    // Open connections go on: they are on the same socket as new ones.
+    #[cfg(feature = "http3")]
+    if let Some(endpoint) = &quic {
+        endpoint.set_server_config(None);
+    }
     worker.draining.set(true);
     worker.drain.notify_waiters();
     let grace = node.config.node.shutdown_grace;

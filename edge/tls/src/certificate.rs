@@ -88,8 +88,7 @@ impl Certificate {
         let Some(first) = chain.first() else {
             return Err(malformed(&files.cert, "holds no certificate".into()));
         };
-        let (names, validity) = describe(first)
-            .map_err(|reason| malformed(&files.cert, reason))?;
+        let (names, validity) = describe(first).map_err(|reason| malformed(&files.cert, reason))?;
         let (not_before, not_after) = validity;
         let out_of_date = |what: &str, at: i64| CertificateError::OutOfDate {
             file: files.cert.clone(),

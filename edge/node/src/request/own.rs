@@ -51,7 +51,9 @@ fn location(authority: &str, port: u16, parts: &Parts) -> Result<HeaderValue, Re
         443 => format!("https://{host}{path}"),
         _ => format!("https://{host}:{port}{path}"),
     };
-    let location = HeaderValue::try_from(text).ok().filter(|_| !host.is_empty());
+    let location = HeaderValue::try_from(text)
+        .ok()
+        .filter(|_| !host.is_empty());
     location.ok_or_else(|| {
         let detail = "This server is asked by https, and the request does not say which host.";
         Refusal::new(StatusCode::BAD_REQUEST, detail)

@@ -111,6 +111,38 @@ async fn a_slow_head_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_slow_body_gets_408() {
+    let (a, node) = start("min_body_rate = \"1KiB\"\nbody_rate_grace = \"300ms\"").await;
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    let dripping = async {
+        let head = b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+        writer.write_all(head).await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if writer.write_all(b"y").await.is_err() {
+                return std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _ = reader.read_to_end(&mut answer) => {}
+        () = dripping => unreachable!(),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("still open"),
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    // A whole body that takes as long is not slow, when it is long enough.
+    let whole = "x".repeat(100_000);
+    let post = Request::post("/y").body(whole).unwrap();
+    assert_eq!(request(node.http(), post).await.status, 200);
+    let seen = a.seen();
+    assert_eq!(seen.last().unwrap().body.len(), 100_000);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let (_a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"200ms\"").await;
     let mut stream = TcpStream::connect(node.http()).await.unwrap();

@@ -2,8 +2,9 @@
 
 mod client;
 pub(crate) mod node;
+pub(crate) mod tls;
 mod upstream;
 
-pub(crate) use client::{Answer, Connection, get, raw, request};
+pub(crate) use client::{Answer, Connection, PATIENCE, get, raw, request};
 pub(crate) use node::TestNode;
 pub(crate) use upstream::{RawUpstream, TestUpstream, answer};

@@ -57,13 +57,13 @@ pub struct Listen {
     #[serde(default)]
     pub http3: bool,
     /// For a TLS handshake.
-    #[serde(
-        default = "handshake_timeout",
-        deserialize_with = "quantity::positive"
-    )]
+    #[serde(default = "handshake_timeout", deserialize_with = "quantity::positive")]
     pub handshake_timeout: Duration,
     /// TLS handshakes at once over all threads; above it new connections are closed.
-    #[serde(default = "max_handshakes", deserialize_with = "quantity::at_least_one")]
+    #[serde(
+        default = "max_handshakes",
+        deserialize_with = "quantity::at_least_one"
+    )]
     pub max_handshakes: u32,
     /// Peers that begin each connection with a header of the PROXY protocol, version 1 or 2.
     #[serde(default)]

@@ -82,7 +82,9 @@ pub(super) fn check(
     };
     let span = section.span();
     let mut tls = section.into_inner();
-    if tls.alpn.is_empty() || (tls.alpn.len() == 2 && tls.alpn[0] == tls.alpn[1]) || tls.alpn.len() > 2
+    if tls.alpn.is_empty()
+        || (tls.alpn.len() == 2 && tls.alpn[0] == tls.alpn[1])
+        || tls.alpn.len() > 2
     {
         let message = "tls.alpn must hold \"h2\", \"http/1.1\" or both, once each";
         return Err(place.at(span, message));

@@ -20,8 +20,8 @@ use super::{AcmeError, Options};
 pub(super) async fn account(options: &Options, folder: &Folder) -> Result<Account, AcmeError> {
     let builder = builder(options)?;
     if let Some(known) = folder.load_account()? {
-        let credentials: AccountCredentials = serde_json::from_slice(&known)
-            .map_err(|error| AcmeError::Folder {
+        let credentials: AccountCredentials =
+            serde_json::from_slice(&known).map_err(|error| AcmeError::Folder {
                 file: folder.account(),
                 source: error.into(),
             })?;
