@@ -39,7 +39,9 @@ fn config(authority: &Authority, upstream: &TestUpstream, domains: &str) -> Stri
 
 /// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let below = |path: PathBuf| match path.is_dir() {
         true => files(&path),
         false => vec![path],
@@ -63,12 +65,22 @@ async fn a_certificate_is_ordered_kept_and_served() {
         assert_eq!(get(stream, name, "/x").await.body, "a /x");
     }
     let ordered = [
-        "account", "order", "authorization", "challenge", "order", "finalize", "order",
+        "account",
+        "order",
+        "authorization",
+        "challenge",
+        "order",
+        "finalize",
+        "order",
         "certificate",
     ];
     assert_eq!(authority.log()[..8], ordered);
     // One account for both; and what a proof is asked for by others is a route's or redirected.
-    let accounts = authority.log().iter().filter(|what| *what == "account").count();
+    let accounts = authority
+        .log()
+        .iter()
+        .filter(|what| *what == "account")
+        .count();
     assert_eq!(accounts, 1);
     let answer = node.get("/.well-known/acme-challenge/token-0").await;
     assert_eq!(answer.status, 308, "the proof is gone with its order");
@@ -83,7 +95,9 @@ async fn a_certificate_is_ordered_kept_and_served() {
 
     // Another start has what it needs.
     let asked = authority.log().len();
-    let node = TestNode::start_in(kept, &config, Secrets::default()).await.unwrap();
+    let node = TestNode::start_in(kept, &config, Secrets::default())
+        .await
+        .unwrap();
     let stream = connect(node.https(), "a.test", &believes).await.unwrap();
     assert_eq!(get(stream, "a.test", "/x").await.status, 200);
     assert_eq!(authority.log().len(), asked);
@@ -108,7 +122,11 @@ async fn an_order_that_fails_harms_nobody() {
     assert_eq!(get(stream.unwrap(), "own.test", "/x").await.status, 200);
     assert_eq!(node.metric(DONE).await, 0);
     // It is not asked again at once.
-    let asked = authority.log().iter().filter(|what| *what == "order").count();
+    let asked = authority
+        .log()
+        .iter()
+        .filter(|what| *what == "order")
+        .count();
     assert_eq!(asked, 1);
     node.stop().await;
 }

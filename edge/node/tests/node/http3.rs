@@ -34,7 +34,10 @@ impl Client {
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let connecting = endpoint.connect_with(config, address, "a.test").unwrap();
-        let quic = tokio::time::timeout(PATIENCE, connecting).await.unwrap().unwrap();
+        let quic = tokio::time::timeout(PATIENCE, connecting)
+            .await
+            .unwrap()
+            .unwrap();
         let transport = h3_quinn::Connection::new(quic.clone());
         let (mut driver, sender) = h3::client::new(transport).await.unwrap();
         tokio::spawn(async move { driver.wait_idle().await });
@@ -45,7 +48,10 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, request: Request<Vec<u8>>) -> Result<Answered, h3::error::StreamError> {
+    async fn send(
+        &mut self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Answered, h3::error::StreamError> {
         let (parts, body) = request.into_parts();
         let head = Request::from_parts(parts, ());
         let exchange = async {
@@ -67,7 +73,9 @@ impl Client {
                 trailers,
             })
         };
-        tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time")
+        tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .expect("an answer in time")
     }
 
     async fn get(&mut self, path: &str) -> Answered {
@@ -108,7 +116,10 @@ async fn requests_go_the_way_of_all_others() {
     let (_folder, identity, node) = start("", &upstream).await;
     let mut client = Client::open(node.https(), &identity).await;
     let answer = client.get("/x?y").await;
-    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"a /x?y"[..]));
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body[..]),
+        (200, &b"a /x?y"[..])
+    );
     assert!(answer.headers.contains_key("date"));
     assert_eq!(answer.headers["content-length"], "6");
     let seen = upstream.only();
@@ -147,7 +158,9 @@ async fn bodies_go_both_ways_with_their_bounds() {
     }
     // A length that is not the body's.
     for length in [5, 50] {
-        let outcome = client.send(post(b"0123456789".to_vec(), Some(length))).await;
+        let outcome = client
+            .send(post(b"0123456789".to_vec(), Some(length)))
+            .await;
         let refused = outcome.map_or(true, |answer| answer.status != 200);
         assert!(refused, "{length}");
     }
@@ -175,7 +188,10 @@ async fn trailers_arrive() {
     let (_folder, identity, node) = start("", &upstream).await;
     let mut client = Client::open(node.https(), &identity).await;
     let request = Request::get("https://a.test/x").header("te", "trailers");
-    let answer = client.send(request.body(Vec::new()).unwrap()).await.unwrap();
+    let answer = client
+        .send(request.body(Vec::new()).unwrap())
+        .await
+        .unwrap();
     assert_eq!(answer.body, b"body");
     if let Some(trailers) = answer.trailers {
         assert_eq!(trailers["x-checksum"], "abc");
@@ -191,12 +207,18 @@ async fn it_is_announced_and_stops_gracefully() {
     let stream = connect(node.https(), "a.test", &over_tcp).await.unwrap();
     let answer = get(stream, "a.test", "/x").await;
     assert_eq!(answer.header("alt-svc"), "h3=\":4433\"; ma=86400");
-    assert_eq!(node.get("/x").await.header("alt-svc"), "", "not without TLS");
+    assert_eq!(
+        node.get("/x").await.header("alt-svc"),
+        "",
+        "not without TLS"
+    );
 
     let mut client = Client::open(node.https(), &identity).await;
     assert_eq!(client.get("/x").await.status, 200);
     let quic = client.quic.clone();
     let stopping = tokio::time::timeout(PATIENCE / 2, node.stop());
     stopping.await.expect("idle connections hold nothing up");
-    tokio::time::timeout(PATIENCE, quic.closed()).await.expect("closed");
+    tokio::time::timeout(PATIENCE, quic.closed())
+        .await
+        .expect("closed");
 }

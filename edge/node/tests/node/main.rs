@@ -1,6 +1,7 @@
 //! The node on real sockets, against real upstreams, with real components.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod acme;
 mod admin;
 mod cache;
 mod config;
@@ -8,6 +9,8 @@ mod control;
 mod filters;
 mod forwarding;
 mod framing;
+#[cfg(feature = "http3")]
+mod http3;
 mod limits;
 mod proxy_protocol;
 mod routing;

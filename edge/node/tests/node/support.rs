@@ -1,5 +1,6 @@
-//! What the tests speak: a node, upstreams, and a client.
+//! What the tests speak: a node, upstreams, a client, and an authority for certificates.
 
+pub(crate) mod authority;
 mod client;
 pub(crate) mod node;
 pub(crate) mod tls;

@@ -337,9 +337,14 @@ impl PublicKeyData for Requested {
 
 fn issue(shared: &Shared, domain: &str, payload: &Value) -> Result<String, Refused> {
     let bad = (400, "badCSR");
-    let csr = B64.decode(payload["csr"].as_str().ok_or(bad)?).map_err(|_| bad)?;
+    let csr = B64
+        .decode(payload["csr"].as_str().ok_or(bad)?)
+        .map_err(|_| bad)?;
     let (_, csr) = X509CertificationRequest::from_der(&csr).map_err(|_| bad)?;
-    let key = &csr.certification_request_info.subject_pki.subject_public_key;
+    let key = &csr
+        .certification_request_info
+        .subject_pki
+        .subject_public_key;
     let asked = csr.requested_extensions().into_iter().flatten();
     let asks_for_it = asked.into_iter().any(|extension| {
         use x509_parser::extensions::{GeneralName, ParsedExtension};
