@@ -34,41 +34,58 @@ pub(crate) fn limit(body: Body, rate: u64, grace: Duration) -> Body {
         body @ (Body::Empty | Body::Full(_)) => body,
         body => Body::stream(SlowBody {
             body,
-            rate,
-            grace,
-            left: grace,
-            waits_since: None,
+            patience: Patience::new(rate, grace),
             sleep: None,
         }),
     }
 }
 
-struct SlowBody {
-    body: Body,
+/// How long the client may still be waited for.
+#[derive(Debug)]
+struct Patience {
     rate: u64,
     grace: Duration,
-    /// How long the client may be waited for.
     left: Duration,
     waits_since: Option<Instant>,
-    /// Rings when the time may be spent, or earlier.
-    sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl SlowBody {
+impl Patience {
+    fn new(rate: u64, grace: Duration) -> Self {
+        Self {
+            rate,
+            grace,
+            left: grace,
+            waits_since: None,
+        }
+    }
+
     /// Bytes have come, or the end.
-    fn received(&mut self, bytes: usize) {
+    fn received(&mut self, bytes: usize, now: Instant) {
         if let Some(since) = self.waits_since.take() {
-            self.left = self.left.saturating_sub(since.elapsed());
+            self.left = self.left.saturating_sub(now.duration_since(since));
         }
         let micros = (bytes as u64).saturating_mul(1_000_000) / self.rate.max(1);
         let earned = Duration::from_micros(micros);
         self.left = self.left.saturating_add(earned).min(self.grace);
     }
 
-    /// Ready when the time is spent.
+    /// Nothing is there. Says until when that may be so.
+    fn waits(&mut self, now: Instant) -> Instant {
+        *self.waits_since.get_or_insert(now) + self.left
+    }
+}
+
+struct SlowBody {
+    body: Body,
+    patience: Patience,
+    /// Rings when patience may be at its end, or earlier.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl SlowBody {
+    /// Ready when the client was waited for too long.
     fn poll_spent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = *self.waits_since.get_or_insert_with(Instant::now);
-        let until = since + self.left;
+        let until = self.patience.waits(Instant::now());
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
@@ -95,7 +112,8 @@ impl http_body::Body for SlowBody {
             Poll::Ready(frame) => {
                 let data = frame.as_ref().and_then(|frame| frame.as_ref().ok());
                 let data = data.and_then(|frame| frame.data_ref());
-                this.received(data.map_or(0, Bytes::len));
+                let bytes = data.map_or(0, Bytes::len);
+                this.patience.received(bytes, Instant::now());
                 Poll::Ready(frame)
             }
             Poll::Pending => match this.poll_spent(cx) {
@@ -116,60 +134,42 @@ impl http_body::Body for SlowBody {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt as _;
-    use http_body_util::{BodyExt as _, StreamBody};
-
     use super::*;
 
-    /// A body that brings so many bytes after each of these waits, in seconds.
-    async fn fails(bytes: usize, waits: &'static [u64]) -> bool {
-        let frames = futures_util::stream::iter(waits).then(move |seconds| async move {
-            tokio::time::sleep(Duration::from_secs(*seconds)).await;
-            Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; bytes])))
-        });
-        let body = Body::stream(StreamBody::new(Box::pin(frames)));
-        let body = limit(body, 100, Duration::from_secs(10));
-        let outcome = body.collect().await;
-        outcome.is_err_and(|error| error.is::<BodyTooSlow>())
+    /// Whether a body that brings so many bytes after each of these waits, in seconds, is too slow.
+    fn fails(bytes: usize, waits: &[u64]) -> bool {
+        let mut patience = Patience::new(100, Duration::from_secs(10));
+        let mut now = Instant::now();
+        waits.iter().any(|seconds| {
+            let until = patience.waits(now);
+            now += Duration::from_secs(*seconds);
+            // Waking up in between changes nothing.
+            assert_eq!(patience.waits(now), until);
+            patience.received(bytes, now);
+            until < now
+        })
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_rate_counts_once_the_grace_is_spent() {
-        assert!(!fails(1, &[9]).await);
-        assert!(fails(1, &[11]).await, "nothing at all");
-        assert!(!fails(100, &[1; 60]).await, "just the rate");
-        assert!(fails(50, &[1; 60]).await, "half the rate");
-        assert!(
-            !fails(50, &[1; 15]).await,
-            "half the rate, but not for long"
-        );
-        assert!(fails(1, &[5, 5, 5]).await, "a drip");
-        assert!(
-            fails(100_000, &[0, 0, 11]).await,
-            "no credit for what came fast"
-        );
-        assert!(
-            !fails(1000, &[9, 9, 9, 9]).await,
-            "what comes pays for the wait"
-        );
+    #[test]
+    fn the_rate_counts_once_the_grace_is_spent() {
+        assert!(!fails(1, &[9]));
+        assert!(fails(1, &[11]), "nothing at all");
+        assert!(!fails(100, &[1; 60]), "just the rate");
+        assert!(fails(50, &[1; 60]), "half the rate");
+        assert!(!fails(50, &[1; 15]), "half the rate, but not for long");
+        assert!(fails(1, &[5, 5, 5]), "a drip");
+        assert!(fails(100_000, &[0, 0, 11]), "no credit for what came fast");
+        assert!(!fails(1000, &[9, 9, 9, 9]), "what comes pays for the wait");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_is_not_the_clients_fault() {
-        let frames = futures_util::stream::iter(0..10)
-            .map(|_| Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"x"))));
-        let body = limit(
-            Body::stream(StreamBody::new(frames)),
-            100,
-            Duration::from_secs(10),
-        );
-        let mut body = std::pin::pin!(body);
-        let mut received = 0;
-        while let Some(frame) = body.frame().await {
-            frame.unwrap();
-            received += 1;
-            tokio::time::sleep(Duration::from_secs(100)).await;
+    #[test]
+    fn a_slow_reader_is_not_the_clients_fault() {
+        let mut patience = Patience::new(100, Duration::from_secs(10));
+        let mut now = Instant::now();
+        for _ in 0..10 {
+            patience.received(1, now);
+            now += Duration::from_secs(100);
         }
-        assert_eq!(received, 10);
+        assert!(patience.waits(now) >= now + Duration::from_secs(10));
     }
 }

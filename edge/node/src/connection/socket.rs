@@ -136,9 +136,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
         // TLS takes bytes before there is room for them on the socket.
-        if poll.is_pending() {
-            self.connection.write_waits.set(true);
-        }
+        self.connection.write_waits.set(poll.is_pending());
         poll
     }
 

@@ -193,9 +193,8 @@ async fn trailers_arrive() {
         .await
         .unwrap();
     assert_eq!(answer.body, b"body");
-    if let Some(trailers) = answer.trailers {
-        assert_eq!(trailers["x-checksum"], "abc");
-    }
+    let trailers = answer.trailers.expect("trailers");
+    assert_eq!(trailers["x-checksum"], "abc");
     node.stop().await;
 }
 
