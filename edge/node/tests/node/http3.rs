@@ -7,13 +7,12 @@ use bytes::{Buf as _, Bytes};
 use h3::client::SendRequest;
 use h3_quinn::OpenStreams;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::StreamBody;
-use hyper::body::Frame;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::version::TLS13;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::tls::{BOTH, Identity, client, connect, get};
-use crate::support::{PATIENCE, TestNode, TestUpstream, answer};
+use crate::support::{PATIENCE, RawUpstream, TestNode, TestUpstream, answer};
 
 struct Client {
     sender: SendRequest<OpenStreams, Bytes>,
@@ -84,7 +83,7 @@ impl Client {
     }
 }
 
-async fn start(listen: &str, upstream: &TestUpstream) -> (tempfile::TempDir, Identity, TestNode) {
+async fn start(listen: &str, upstream: &str) -> (tempfile::TempDir, Identity, TestNode) {
     let folder = tempfile::tempdir().unwrap();
     let identity = Identity::write(folder.path(), "a", &["a.test"]);
     let config = format!(
@@ -104,7 +103,7 @@ async fn start(listen: &str, upstream: &TestUpstream) -> (tempfile::TempDir, Ide
         upstream = "a"
         "#,
         identity.config(),
-        upstream.url()
+        upstream
     );
     let node = TestNode::start(&config).await;
     (folder, identity, node)
@@ -113,7 +112,7 @@ async fn start(listen: &str, upstream: &TestUpstream) -> (tempfile::TempDir, Ide
 #[tokio::test]
 async fn requests_go_the_way_of_all_others() {
     let upstream = TestUpstream::named("a").await;
-    let (_folder, identity, node) = start("", &upstream).await;
+    let (_folder, identity, node) = start("", &upstream.url()).await;
     let mut client = Client::open(node.https(), &identity).await;
     let answer = client.get("/x?y").await;
     assert_eq!(
@@ -141,7 +140,7 @@ async fn requests_go_the_way_of_all_others() {
 #[tokio::test]
 async fn bodies_go_both_ways_with_their_bounds() {
     let upstream = TestUpstream::start(|seen| answer(200, seen.body.clone())).await;
-    let (_folder, identity, node) = start("max_body_bytes = \"1MiB\"", &upstream).await;
+    let (_folder, identity, node) = start("max_body_bytes = \"1MiB\"", &upstream.url()).await;
     let mut client = Client::open(node.https(), &identity).await;
     let body: Vec<u8> = (0..600_000u32).map(|at| b'a' + (at % 23) as u8).collect();
     let post = |body: Vec<u8>, length: Option<usize>| {
@@ -172,20 +171,16 @@ async fn bodies_go_both_ways_with_their_bounds() {
 
 #[tokio::test]
 async fn trailers_arrive() {
-    let upstream = TestUpstream::start(|_| {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-checksum", "abc".parse().unwrap());
-        let frames = [
-            Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"body"))),
-            Ok(Frame::trailers(trailers)),
-        ];
-        http::Response::builder()
-            .header("trailer", "x-checksum")
-            .body(StreamBody::new(futures_util::stream::iter(frames)))
-            .unwrap()
+    let upstream = RawUpstream::start(|_, mut stream| async move {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let answer =
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-checksum\r\n\r\n\
+            4\r\nbody\r\n0\r\nx-checksum: abc\r\n\r\n";
+        let _ = stream.write_all(answer).await;
+        let _ = stream.read(&mut [0; 1]).await;
     })
     .await;
-    let (_folder, identity, node) = start("", &upstream).await;
+    let (_folder, identity, node) = start("", &upstream.url()).await;
     let mut client = Client::open(node.https(), &identity).await;
     let request = Request::get("https://a.test/x").header("te", "trailers");
     let answer = client
@@ -201,7 +196,7 @@ async fn trailers_arrive() {
 #[tokio::test]
 async fn it_is_announced_and_stops_gracefully() {
     let upstream = TestUpstream::named("a").await;
-    let (_folder, identity, node) = start("https_port = 4433", &upstream).await;
+    let (_folder, identity, node) = start("https_port = 4433", &upstream.url()).await;
     let over_tcp = client(&[&identity.der], BOTH, &["h2"]);
     let stream = connect(node.https(), "a.test", &over_tcp).await.unwrap();
     let answer = get(stream, "a.test", "/x").await;
