@@ -23,6 +23,7 @@ use crate::shared::Shared;
 use crate::site_kv::SiteKv;
 use crate::sockets::Sockets;
 use crate::takeover::{self, Offer};
+use crate::tls::{self, Tls};
 use crate::{access_log, admin, capabilities, listener, worker};
 
 /// What a node needs that stands in no file.
@@ -51,6 +52,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Node {
     http_addr: SocketAddr,
+    https_addr: Option<SocketAddr>,
     admin_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     reloader: Arc<Reloader>,
@@ -97,11 +99,11 @@ impl Node {
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
-        let address = config.listen.http;
+        if config.listen.http3 && !cfg!(feature = "http3") {
+            anyhow::bail!("listen.http3: this program was built without HTTP/3");
+        }
         let threads = config.node.worker_threads();
-        let came = inherited.take("http", address)?;
-        let sockets = listener::share_out(came, address, threads)
-            .with_context(|| format!("cannot listen on {address} (listen.http)"))?;
+        let sockets = listener::bind_all(&config.listen, threads, &mut inherited)?;
         let admin = match config.listen.admin {
             Some(address) => match inherited.take("admin", address)?.pop() {
                 Some(socket) => Some(socket),
@@ -110,13 +112,16 @@ impl Node {
             None => None,
         };
         inherited.warn_of_rest();
-        let http_addr = sockets.iter().flatten().next();
+        let http_addr = sockets.iter().flat_map(|of| &of.http).next();
         let http_addr = http_addr.context("no worker threads")?.local_addr()?;
+        let https_addr = sockets.iter().flat_map(|of| &of.https).next();
+        let https_addr = https_addr.map(TcpListener::local_addr).transpose()?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let offer = Offer::default();
         if takeover.is_some() {
-            for socket in sockets.iter().flatten() {
-                offer.add("http", socket)?;
+            for of in &sockets {
+                of.http.iter().try_for_each(|socket| offer.add("http", socket))?;
+                of.https.iter().try_for_each(|socket| offer.add("https", socket))?;
             }
             if let Some(socket) = &admin {
                 offer.add("admin", socket)?;
@@ -148,8 +153,11 @@ impl Node {
             threads,
         };
         let loading = base.clone();
-        let generation = background
-            .run_blocking(move || Generation::load(config, &loading, None))
+        let (generation, tls) = background
+            .run_blocking(move || {
+                let tls = Tls::load(&config, https_addr)?;
+                anyhow::Ok((Generation::load(config, &loading, None)?, tls))
+            })
             .await??;
         let shared = Arc::new(Shared {
             name,
@@ -159,6 +167,8 @@ impl Node {
             reloads: Reloads::default(),
             metrics: Metrics::new(threads),
             open: AtomicU32::new(0),
+            per_address: Arc::default(),
+            tls,
             ready: AtomicBool::new(false),
             control_seq: AtomicU64::new(state.seq.unwrap_or(0)),
         });
@@ -229,6 +239,12 @@ impl Node {
                 }
             }
         }
+        if let Some(tls) = &shared.tls {
+            background.spawn_until_stopped(|stopped| tls::watch(Arc::clone(&shared), stopped));
+            if let Some(acme) = tls.acme(config) {
+                background.spawn_until_stopped(|stopped| tls::order(acme, stopped));
+            }
+        }
         match (&config.control, secrets.control_token) {
             (Some(control), Some(token)) => {
                 let client = control::Client {
@@ -248,8 +264,12 @@ impl Node {
         }
         let name = &shared.name;
         tracing::info!(%http_addr, threads, "node {name} takes requests on http://{http_addr}");
+        if let Some(https_addr) = https_addr {
+            tracing::info!(%https_addr, "and on https://{https_addr}");
+        }
         Ok(Self {
             http_addr,
+            https_addr,
             admin_addr,
             shared,
             reloader,
@@ -268,6 +288,12 @@ impl Node {
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the node takes requests over TLS, when it does.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https_addr
     }
 
     /// The admin port, when there is one.

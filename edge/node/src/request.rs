@@ -1,6 +1,7 @@
 //! One request, from its parsed head to the answer that hyper sends.
 
 mod outgoing;
+mod own;
 mod record;
 
 use std::convert::Infallible;
@@ -9,25 +10,25 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use zephyr_edge_pipeline::admission::{self, Refusal};
 use zephyr_edge_pipeline::stages;
 
 pub(crate) use outgoing::Outgoing;
 
 use crate::body::Body;
+use crate::config::Listen;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::spin::PeerPort;
 use crate::worker::Worker;
-use crate::{fields, ids, limited_body, pipeline};
+use crate::{fields, ids, limited_body, pipeline, slow_body};
 use record::Record;
 
 /// Answers a request. What goes wrong is an answer too.
 pub(crate) async fn answer(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    request: http::Request<Incoming>,
+    request: http::Request<Body>,
 ) -> Result<Response<Outgoing>, Infallible> {
     let (mut parts, incoming) = request.into_parts();
     let setup = worker.setup();
@@ -40,7 +41,7 @@ pub(crate) async fn answer(
         Arc::clone(&id),
     );
     let listen = &setup.config.listen;
-    let body = body_of(&parts, incoming, listen.max_body_bytes.0);
+    let body = body_of(&parts, incoming, listen);
     let admitted = admission::admit(&mut parts, &*connection, &listen.trusted_proxies);
     let (admitted, body) = match (admitted, body) {
         (Ok(admitted), Ok(body)) => (admitted, body),
@@ -50,6 +51,12 @@ pub(crate) async fn answer(
     };
     record.authority = Arc::clone(&admitted.authority);
     record.client = admitted.client;
+    if let Some(answer) = own::answer(&worker.node, listen, &connection, &admitted, &parts) {
+        return Ok(match answer {
+            Ok(answer) => record.send(answer),
+            Err(refusal) => refuse(record, &connection, &refusal, &id),
+        });
+    }
     let path = parts.uri.path();
     let Some(index) = setup.table.find(&admitted.authority, path) else {
         let refusal = Refusal::new(StatusCode::NOT_FOUND, "There is nothing here.");
@@ -86,8 +93,9 @@ fn id_of(worker: &Worker, connection: &Connection, headers: &http::HeaderMap) ->
     worker.ids.borrow_mut().make()
 }
 
-/// The body with its bound (RFC 9110, section 15.5.14).
-fn body_of(parts: &http::request::Parts, incoming: Incoming, bound: u64) -> Result<Body, Refusal> {
+/// The body with its bounds: of its size (RFC 9110, section 15.5.14) and of the time it may take.
+fn body_of(parts: &http::request::Parts, incoming: Body, listen: &Listen) -> Result<Body, Refusal> {
+    let bound = listen.max_body_bytes.0;
     if incoming.is_end_stream() {
         return Ok(Body::Empty);
     }
@@ -95,7 +103,14 @@ fn body_of(parts: &http::request::Parts, incoming: Incoming, bound: u64) -> Resu
         let detail = "The request's body is larger than this server takes.";
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail).closing());
     }
-    let body = Body::Incoming(incoming);
+    // A stream of gRPC may be silent for as long as both sides like.
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let is_grpc =
+        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    let body = match listen.min_body_rate.0 {
+        rate @ 1.. if !is_grpc => slow_body::limit(incoming, rate, listen.body_rate_grace),
+        _ => incoming,
+    };
     // A length that was announced and is small enough cannot grow: hyper keeps it.
     if parts.headers.contains_key(header::CONTENT_LENGTH) && parts.version < http::Version::HTTP_2 {
         return Ok(body);

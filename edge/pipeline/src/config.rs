@@ -4,6 +4,7 @@
 //! variables (`token_env`, `redis_url_env`) are handed on for the binary to look up. An unknown key
 //! is an error, and every error says file, line and column.
 
+mod acme;
 mod cache;
 mod component;
 mod control;
@@ -16,6 +17,7 @@ mod log;
 mod node;
 mod quantity;
 mod route;
+mod tls;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
+pub use acme::Acme;
 pub use cache::CacheSection;
 pub use component::{Component, ComponentKind};
 pub use control::Control;
@@ -37,6 +40,7 @@ pub use log::Log;
 pub use node::NodeSection;
 pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
+pub use tls::{Alpn, CertificateFiles, Tls, TlsVersion};
 pub use upstream::{
     Breaker, HashBy, HealthCheck, HealthKind, Http2, Origin, Outlier, PolicyName, RetryOn,
     ServerConfig, TlsConfig, UpstreamConfig,
@@ -62,6 +66,10 @@ pub struct Config {
     pub node: NodeSection,
     /// Where it listens, and the limits of what comes in.
     pub listen: Listen,
+    /// How it speaks TLS.
+    pub tls: Tls,
+    /// Where it orders certificates.
+    pub acme: Acme,
     /// What it logs.
     pub log: Log,
     /// The origin it joins, if any.
@@ -92,6 +100,8 @@ struct File {
     #[serde(default)]
     node: NodeSection,
     listen: Listen,
+    tls: Option<Spanned<Tls>>,
+    acme: Option<Spanned<Acme>>,
     #[serde(default)]
     log: Log,
     control: Option<Control>,
@@ -133,9 +143,14 @@ impl Config {
             components.insert(name_of(&place, "component", name)?, checked);
         }
         let routes = route::check_all(&place, file.routes, &upstreams, &components)?;
+        let acme = acme::check(&place, file.acme, &options.base_dir)?;
+        let tls = tls::check(&place, file.tls, &options.base_dir)?;
+        tls::check_listener(&place, &file.listen, &tls, &acme)?;
         Ok(Self {
             node: file.node.resolve(&options.base_dir),
             listen: file.listen,
+            tls,
+            acme,
             log: file.log,
             control: file.control,
             dns: file.dns,

@@ -17,6 +17,8 @@ pub(super) enum Protocol {
 
 /// Reads until the first bytes are or are not the preface of HTTP/2; none when the client has left.
 pub(super) async fn detect(stream: &mut TcpStream) -> io::Result<Option<Protocol>> {
+    // Nothing is allocated for a client that sends nothing.
+    stream.readable().await?;
     // Enough for most first heads, so that they come in one read.
     let mut first = BytesMut::with_capacity(1024);
     loop {

@@ -8,14 +8,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::state::Connection;
+use super::transport::Transport;
 use crate::http1::{Scanner, Violation};
+
+/// A write on HTTP/2 that is smaller may be nothing but answers to `PING` frames, in bytes.
+const LEAST_DATA: usize = 256;
 
 /// A client's socket.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Transport,
     /// Bytes read while the protocol was found out.
     first: Bytes,
     /// None on HTTP/2.
@@ -24,7 +27,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, first: Bytes, connection: Rc<Connection>) -> Self {
+    pub(super) fn new(stream: Transport, first: Bytes, connection: Rc<Connection>) -> Self {
         let scanner = connection.http1.then(Scanner::default);
         Self {
             stream,
@@ -36,6 +39,10 @@ impl Socket {
 
     fn scan(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         let Some(scanner) = &mut self.scanner else {
+            // Over TLS a client of HTTP/2 has yet to begin; then its pings keep it alive.
+            if !self.connection.http1 {
+                self.connection.awaits_head.set(false);
+            }
             return Ok(());
         };
         let found = scanner.scan(bytes);
@@ -82,7 +89,9 @@ impl AsyncRead for Socket {
         if received.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        this.connection.progressed();
+        if this.connection.http1 {
+            this.connection.progressed();
+        }
         Poll::Ready(this.scan(received))
     }
 }
@@ -90,7 +99,11 @@ impl AsyncRead for Socket {
 impl Socket {
     fn wrote(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.connection.write_waits.set(poll.is_pending());
-        if poll.is_ready() {
+        let enough = match self.connection.http1 {
+            true => 1,
+            false => LEAST_DATA,
+        };
+        if matches!(poll, Poll::Ready(Ok(written)) if written >= enough) {
             self.connection.progressed();
         }
         poll
@@ -121,7 +134,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        // TLS takes bytes before there is room for them on the socket.
+        self.connection.write_waits.set(poll.is_pending());
+        poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

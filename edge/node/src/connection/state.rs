@@ -19,9 +19,14 @@ pub(crate) struct Connection {
     pub(crate) trusted: bool,
     /// Whether it speaks HTTP/1.
     pub(crate) http1: bool,
+    /// Whether it speaks TLS.
+    pub(crate) tls: bool,
     /// Requests being answered, their answers' bodies included.
     pub(super) busy: Cell<u32>,
-    /// Counts reads and writes that moved bytes.
+    /// Those of them that wait for the node and not for the client. Counted on HTTP/2 and HTTP/3.
+    pub(super) working: Cell<u32>,
+    /// Counts reads and writes that moved bytes; on HTTP/2 only what moves a request, for a client
+    /// may send and be sent `PING` frames for ever.
     pub(super) progress: Cell<u32>,
     /// Counts heads.
     pub(super) heads: Cell<u32>,
@@ -38,16 +43,18 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, trusted: bool, http1: bool) -> Self {
+    pub(crate) fn new(peer: SocketAddr, trusted: bool, http1: bool, tls: bool) -> Self {
         Self {
             peer: peer.ip(),
             peer_port: peer.port(),
             trusted,
             http1,
+            tls,
             busy: Cell::new(0),
+            working: Cell::new(0),
             progress: Cell::new(0),
             heads: Cell::new(0),
-            awaits_head: Cell::new(http1),
+            awaits_head: Cell::new(http1 || tls),
             awaits_body: Cell::new(false),
             read_waits: Cell::new(false),
             write_waits: Cell::new(false),
@@ -58,12 +65,26 @@ impl Connection {
     /// A request begins.
     pub(crate) fn enter(&self) {
         self.busy.set(self.busy.get() + 1);
+        self.works(true);
+        self.progressed();
+    }
+
+    /// Whether a request now waits for the node, which it did not before, or the other way round.
+    pub(crate) fn works(&self, works: bool) {
+        let working = self.working.get();
+        self.working.set(match works {
+            true => working + 1,
+            false => working.saturating_sub(1),
+        });
+        if !works {
+            self.progressed();
+        }
     }
 
     /// A request's answer has been handed over.
     pub(crate) fn leave(&self) {
         self.busy.set(self.busy.get().saturating_sub(1));
-        self.progressed();
+        self.works(false);
     }
 
     pub(super) fn progressed(&self) {
@@ -85,7 +106,7 @@ impl Peer for Connection {
     }
 
     fn scheme(&self) -> &'static str {
-        "http"
+        if self.tls { "https" } else { "http" }
     }
 
     /// What a `Host` value means, as last time or as `normalize` says.

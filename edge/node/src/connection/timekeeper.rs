@@ -20,6 +20,7 @@ pub(super) struct Timekeeper {
     interval: Duration,
     head_rings: u32,
     idle_rings: u32,
+    hurried: bool,
     seen: Seen,
 }
 
@@ -53,8 +54,14 @@ impl Timekeeper {
             interval,
             head_rings: rings(listen.header_read_timeout),
             idle_rings: rings(listen.idle_timeout),
+            hurried: false,
             seen: Seen::default(),
         }
+    }
+
+    /// From now on a connection that is quiet for one ring, and owes nobody anything, is idle.
+    pub(super) fn hurry(&mut self) {
+        self.hurried = true;
     }
 
     /// Must be polled whenever the connection's task is; nearly always it only reads one flag.
@@ -90,8 +97,21 @@ impl Timekeeper {
         if seen.head_age >= self.head_rings {
             return Some(Due::Stalled);
         }
+        let owes = connection.busy.get() > 0 || connection.write_waits.get();
+        if self.hurried && seen.quiet > 0 && !owes {
+            return Some(Due::Idle);
+        }
         if seen.quiet < self.idle_rings {
             return None;
+        }
+        if !connection.http1 {
+            // A client that takes none of its answers keeps them waiting; one whose answers are not
+            // there yet waits itself.
+            let busy = connection.busy.get();
+            return match busy > 0 {
+                true => (connection.working.get() == 0).then_some(Due::Stalled),
+                false => Some(Due::Idle),
+            };
         }
         let body_stalls = connection.awaits_body.get() && connection.read_waits.get();
         if connection.write_waits.get() || body_stalls {

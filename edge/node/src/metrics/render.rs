@@ -1,5 +1,6 @@
 //! The counts as Prometheus text (exposition format 0.0.4).
 
+mod tls;
 mod upstreams;
 
 use std::fmt::{Display, Write as _};
@@ -13,6 +14,7 @@ pub(crate) fn render(node: &Shared) -> String {
     let mut text = Text(String::with_capacity(16 * 1024));
     configuration(&mut text, node);
     connections(&mut text, node);
+    tls::render(&mut text, node);
     requests(&mut text, node);
     cache(&mut text, node);
     components(&mut text, node);
@@ -84,6 +86,16 @@ fn connections(text: &mut Text, node: &Shared) {
             "turned_away",
             "Client connections closed because there were too many.",
             Count::TurnedAway,
+        ),
+        (
+            "turned_away_by_address",
+            "Client connections closed because their client had too many.",
+            Count::TurnedAwayByAddress,
+        ),
+        (
+            "proxy_refused",
+            "Connections closed for their PROXY protocol header.",
+            Count::ProxyRefused,
         ),
         (
             "stalled",

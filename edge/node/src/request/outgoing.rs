@@ -24,6 +24,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Streaming {
     body: Body,
     record: Option<Record>,
+    /// Whether the node has yet to bring the next of it.
+    works: bool,
     status: u16,
     bytes: u64,
 }
@@ -33,6 +35,7 @@ impl Outgoing {
         Self::Streaming(Box::new(Streaming {
             body,
             record: Some(record),
+            works: true,
             status,
             bytes: 0,
         }))
@@ -40,7 +43,18 @@ impl Outgoing {
 }
 
 impl Streaming {
+    /// Tells whom the body waits for: the node, or the client to take what there is.
+    fn polled(&mut self, pending: bool) {
+        if pending != self.works
+            && let Some(record) = &self.record
+        {
+            record.works(pending);
+        }
+        self.works = pending;
+    }
+
     fn end(&mut self, aborted: bool) {
+        self.polled(true);
         if let Some(record) = self.record.take() {
             record.finish(self.status, self.bytes, aborted);
         }
@@ -70,6 +84,7 @@ impl http_body::Body for Outgoing {
             Self::Whole(body) => Pin::new(body).poll_frame(cx),
             Self::Streaming(streaming) => {
                 let poll = Pin::new(&mut streaming.body).poll_frame(cx);
+                streaming.polled(poll.is_pending());
                 match &poll {
                     Poll::Ready(Some(Ok(frame))) => {
                         let length = frame.data_ref().map_or(0, Bytes::len);

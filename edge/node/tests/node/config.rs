@@ -81,7 +81,7 @@ fn is_setting(text: &str) -> bool {
 
 #[test]
 fn errors_say_file_line_and_column() {
-    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `components`, `routes`");
+    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `tls`, `acme`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `components`, `routes`");
     assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `max_variants`, `collapse_timeout`");
     assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @r#"zephyr.toml:12:13: "1MB" is not a size: a whole number and B, KiB, MiB or GiB, such as "64KiB""#);
     assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"zephyr.toml:12:13: invalid type: integer `5`, expected a string");
@@ -94,6 +94,32 @@ fn errors_say_file_line_and_column() {
     assert_snapshot!(error("[components.g]\npath = \"g\"\nkind = \"service\"\nupstreams = [\"a\", \"x\"]"), @r#"zephyr.toml:14:19: there is no upstream "x""#);
     assert_snapshot!(parse("[node]\nthreads = 1").unwrap_err(), @"zephyr.toml:1:1: missing field `listen`");
     assert_snapshot!(parse("[listen]\nhttp = \"localhost\"").unwrap_err(), @r#"zephyr.toml:2:8: "localhost" is not an address and a port such as "127.0.0.1:8080""#);
+}
+
+#[test]
+fn tls_is_checked() {
+    let tls = |listen: &str, rest: &str| {
+        parse(&format!(
+            "[listen]\nhttp = \"127.0.0.1:80\"\n{listen}\n{rest}"
+        ))
+        .unwrap_err()
+    };
+    let https = "https = \"127.0.0.1:443\"";
+    assert_snapshot!(tls(https, ""), @"zephyr.toml:1:1: listen.https needs a certificate: [[tls.certificates]] or acme.domains");
+    assert_snapshot!(tls("redirect_https = true", ""), @"zephyr.toml:1:1: listen.redirect_https needs listen.https");
+    assert_snapshot!(tls("http3 = true", ""), @"zephyr.toml:1:1: listen.http3 needs listen.https");
+    assert_snapshot!(tls(https, "[[tls.certificates]]\ncert = \"a.pem\""), @"zephyr.toml:4:1: missing field `key`");
+    assert_snapshot!(tls(https, "[tls]\nmin_version = \"1.1\""), @"zephyr.toml:5:15: unknown variant `1.1`, expected `1.2` or `1.3`");
+    assert_snapshot!(tls(https, "[tls]\nalpn = []"), @r#"zephyr.toml:4:1: tls.alpn must hold "h2", "http/1.1" or both, once each"#);
+    assert_snapshot!(tls(https, "[acme]\ndomains = [\"*.a.test\"]"), @r#"zephyr.toml:4:1: acme.domains: "*.a.test" is not a host name such as "www.example.com""#);
+    assert_snapshot!(tls(https, "[acme]\ndomains = [\"a.test\"]"), @"zephyr.toml:4:1: acme.terms_agreed must be true: an authority gives no certificates without");
+    assert_snapshot!(tls(https, "[acme]\ndirectory = \"http://ca.test/\"\ndomains = [\"a.test\"]\nterms_agreed = true"), @r#"zephyr.toml:4:1: acme.directory: "http://ca.test/" is not an https URL"#);
+    let config = parse(&format!(
+        "[listen]\nhttp = \"127.0.0.1:80\"\n{https}\n[[tls.certificates]]\ncert = \"a.pem\"\nkey = \"/k/a.key\"\n"
+    ));
+    let files = &config.unwrap().tls.certificates[0];
+    assert_eq!(files.cert, Path::new("/base/a.pem"));
+    assert_eq!(files.key, Path::new("/k/a.key"));
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! What the tests speak: a node, upstreams, and a client.
+//! What the tests speak: a node, upstreams, a client, and an authority for certificates.
 
+pub(crate) mod authority;
 mod client;
 mod dns;
 pub(crate) mod node;
+pub(crate) mod tls;
 mod upstream;
 
 pub(crate) use client::{Answer, Connection, PATIENCE, get, raw, request};
