@@ -6,6 +6,8 @@
 
 mod cache;
 mod component;
+mod compression;
+mod content;
 mod control;
 mod error;
 mod kv;
@@ -26,6 +28,8 @@ use toml::Spanned;
 
 pub use cache::CacheSection;
 pub use component::{Component, ComponentKind};
+pub use compression::{Coding, CompressionSection};
+pub use content::{Dictionary, Files};
 pub use control::Control;
 pub use error::ConfigError;
 pub use kv::{Kv, KvBackend};
@@ -69,6 +73,8 @@ pub struct Config {
     pub limiter: Limiter,
     /// The response cache.
     pub cache: CacheSection,
+    /// How answers are compressed.
+    pub compression: CompressionSection,
     /// Components by name.
     pub components: BTreeMap<String, Component>,
     /// Routes, in the order of the file.
@@ -97,6 +103,8 @@ struct File {
     #[serde(default)]
     cache: CacheSection,
     #[serde(default)]
+    compression: CompressionSection,
+    #[serde(default)]
     components: BTreeMap<Spanned<String>, component::ComponentFile>,
     #[serde(default)]
     routes: Vec<Spanned<route::RouteFile>>,
@@ -120,7 +128,7 @@ impl Config {
             let checked = component.check(&place, options, &upstreams)?;
             components.insert(name_of(&place, "component", name)?, checked);
         }
-        let routes = route::check_all(&place, file.routes, &upstreams, &components)?;
+        let routes = route::check_all(&place, file.routes, options, &upstreams, &components)?;
         Ok(Self {
             node: file.node.resolve(&options.base_dir),
             listen: file.listen,
@@ -130,6 +138,7 @@ impl Config {
             kv: file.kv,
             limiter: file.limiter,
             cache: file.cache,
+            compression: file.compression,
             components,
             routes,
             file: options.file.clone(),

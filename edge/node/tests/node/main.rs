@@ -3,8 +3,11 @@
 
 mod admin;
 mod cache;
+mod compress;
 mod config;
 mod control;
+mod dictionary;
+mod files;
 mod filters;
 mod forwarding;
 mod framing;
