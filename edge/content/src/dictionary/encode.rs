@@ -27,6 +27,8 @@ pub fn dcz(level: i32, dictionary: &Dictionary, body: &[u8]) -> io::Result<Vec<u
     let reach = dictionary.bytes().len() + body.len();
     let window = reach.next_power_of_two().ilog2().clamp(10, MAX_WINDOW);
     raw.set_parameter(CParameter::WindowLog(window))?;
+    // Versions differ in few places: most of one is in the other, however far apart.
+    raw.set_parameter(CParameter::EnableLongDistanceMatching(true))?;
     raw.set_pledged_src_size(Some(body.len() as u64))?;
     let mut encoder = Encoder::with_encoder(coded, raw);
     encoder.write_all(body)?;
@@ -45,9 +47,8 @@ mod tests {
         assert_eq!(&coded[..8], MAGIC);
         assert_eq!(coded[8..HEADER], Sha256::digest(dictionary)[..]);
         let mut plain = Vec::new();
-        // The header is a frame that decoders skip, so it stays in.
         let mut reader =
-            zstd::stream::read::Decoder::with_ref_prefix(io::BufReader::new(coded), dictionary)
+            zstd::stream::read::Decoder::with_ref_prefix(io::BufReader::new(&coded[HEADER..]), dictionary)
                 .unwrap();
         io::Read::read_to_end(&mut reader, &mut plain).unwrap();
         plain

@@ -83,6 +83,7 @@ impl Folder {
     /// other end; who asks has to look what it got.
     pub(super) fn open(&self, name: &[u8], wait: Wait) -> Result<OpenFile, Trouble> {
         let root = self.root(wait)?;
+        let name = if name.is_empty() { b"." } else { name };
         let fd = if self.stepwise.load(Relaxed) {
             stepwise(&root, name, wait)?
         } else {
@@ -150,6 +151,9 @@ fn stepwise(root: &OwnedFd, name: &[u8], wait: Wait) -> Result<OwnedFd, Errno> {
         let Some(segment) = segments.next() else {
             return at.ok_or(Errno::NOENT);
         };
+        if segment == b".." {
+            return Err(Errno::NOENT);
+        }
         let mut flags = flags() | OFlags::NOFOLLOW;
         if segments.peek().is_some() {
             flags |= OFlags::DIRECTORY;
