@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn what_has_come_goes_out_in_a_pause() {
         for coding in ALL {
-            let script = [Some(&b"data: 1\n\n"[..]), None, Some(b"data: 2\n\n")];
+            let script = [Some(&b"data: 1\n\n"[..]), None, None, Some(b"data: 2\n\n")];
             let mut body = compressed(coding, script, true);
             let mut coded = Vec::new();
             while let Poll::Ready(Some(frame)) = poll(&mut body) {

@@ -47,9 +47,11 @@ mod tests {
         assert_eq!(&coded[..8], MAGIC);
         assert_eq!(coded[8..HEADER], Sha256::digest(dictionary)[..]);
         let mut plain = Vec::new();
-        let mut reader =
-            zstd::stream::read::Decoder::with_ref_prefix(io::BufReader::new(&coded[HEADER..]), dictionary)
-                .unwrap();
+        let mut reader = zstd::stream::read::Decoder::with_ref_prefix(
+            io::BufReader::new(&coded[HEADER..]),
+            dictionary,
+        )
+        .unwrap();
         io::Read::read_to_end(&mut reader, &mut plain).unwrap();
         plain
     }

@@ -12,7 +12,9 @@ use tokio::net::TcpStream;
 use crate::support::{Fetched, RawUpstream, TestNode, TestUpstream, fetch};
 
 fn text() -> String {
-    (0..4000).map(|n| format!("line {n} of a text that repeats itself\n")).collect()
+    (0..4000)
+        .map(|n| format!("line {n} of a text that repeats itself\n"))
+        .collect()
 }
 
 /// Answers with fields that the path names.
@@ -29,7 +31,9 @@ async fn upstream() -> TestUpstream {
             "/encoded" => response = response.header("content-encoding", "br"),
             "/fixed" => response = response.header("cache-control", "no-transform"),
             "/part" => {
-                response = response.status(206).header("content-range", "bytes 0-9/100");
+                response = response
+                    .status(206)
+                    .header("content-range", "bytes 0-9/100");
                 body = body.slice(..10);
             }
             "/stale" if seen.header("if-none-match") == "W/\"v1\"" => {
@@ -70,7 +74,13 @@ async fn node(url: &str, route: &str) -> TestNode {
 }
 
 async fn get(node: &TestNode, target: &str, accept: &str) -> Fetched {
-    fetch(node.http(), Method::GET, target, &[("accept-encoding", accept)]).await
+    fetch(
+        node.http(),
+        Method::GET,
+        target,
+        &[("accept-encoding", accept)],
+    )
+    .await
 }
 
 #[tokio::test]
@@ -90,10 +100,20 @@ async fn each_client_gets_what_it_takes() {
         assert_eq!(got.header("content-encoding"), coding, "{accept}");
         assert_eq!(got.header("vary"), "accept-encoding");
         assert_eq!(got.plain(), text().as_bytes());
-        let etag = if coding.is_empty() { "\"v1\"" } else { "W/\"v1\"" };
+        let etag = if coding.is_empty() {
+            "\"v1\""
+        } else {
+            "W/\"v1\""
+        };
         assert_eq!(got.header("etag"), etag);
         assert!(coding.is_empty() || got.body.len() < text().len() / 4);
-        let head = fetch(node.http(), Method::HEAD, "/x", &[("accept-encoding", accept)]).await;
+        let head = fetch(
+            node.http(),
+            Method::HEAD,
+            "/x",
+            &[("accept-encoding", accept)],
+        )
+        .await;
         assert_eq!(head.header("content-encoding"), coding);
         assert_eq!(head.header("etag"), etag);
     }
@@ -120,7 +140,10 @@ async fn what_must_stay_as_it_is_does() {
         assert_eq!(got.header("etag"), "\"v1\"", "{target}");
         assert!(target != "/encoded" || got.body == text().as_bytes());
     }
-    let fields = [("accept-encoding", "gzip"), ("cache-control", "no-transform")];
+    let fields = [
+        ("accept-encoding", "gzip"),
+        ("cache-control", "no-transform"),
+    ];
     let asked = fetch(node.http(), Method::GET, "/x", &fields).await;
     assert_eq!(asked.header("content-encoding"), "");
     node.stop().await;
@@ -130,13 +153,32 @@ async fn what_must_stay_as_it_is_does() {
 async fn each_coding_is_stored_once() {
     let a = upstream().await;
     let node = node(&a.url(), "cache = true").await;
-    for accept in ["zstd, br", "br, gzip, zstd", "br", "gzip, br;q=1.0", "gzip", "", "deflate"] {
-        assert_eq!(get(&node, "/x", accept).await.plain(), text().as_bytes(), "{accept}");
+    for accept in [
+        "zstd, br",
+        "br, gzip, zstd",
+        "br",
+        "gzip, br;q=1.0",
+        "gzip",
+        "",
+        "deflate",
+    ] {
+        assert_eq!(
+            get(&node, "/x", accept).await.plain(),
+            text().as_bytes(),
+            "{accept}"
+        );
     }
-    let codings: Vec<_> = a.seen().iter().map(|seen| seen.header("accept-encoding")).collect();
+    let codings: Vec<_> = a
+        .seen()
+        .iter()
+        .map(|seen| seen.header("accept-encoding"))
+        .collect();
     assert_eq!(codings, ["zstd", "br", "gzip", "identity"]);
     let hit = get(&node, "/x", "zstd").await;
-    assert!(hit.header("cache-status").starts_with("Zephyr; hit"), "{hit:?}");
+    assert!(
+        hit.header("cache-status").starts_with("Zephyr; hit"),
+        "{hit:?}"
+    );
     let fields = [("accept-encoding", "zstd"), ("if-none-match", "W/\"v1\"")];
     let again = fetch(node.http(), Method::GET, "/x", &fields).await;
     assert_eq!(again.status, 304);
@@ -151,7 +193,10 @@ async fn a_stored_answer_is_asked_about_by_its_weak_tag() {
     let first = get(&node, "/stale", "gzip").await;
     let second = get(&node, "/stale", "gzip").await;
     assert_eq!(a.seen().len(), 2);
-    assert!(second.header("cache-status").contains("fwd-status=304"), "{second:?}");
+    assert!(
+        second.header("cache-status").contains("fwd-status=304"),
+        "{second:?}"
+    );
     assert_eq!(second.body, first.body);
     for name in ["content-encoding", "etag", "vary"] {
         assert_eq!(second.header(name), first.header(name), "{name}");
@@ -182,7 +227,8 @@ async fn a_stream_of_events_stays_one() {
     .await;
     let node = node(&a.url(), "").await;
     let mut client = TcpStream::connect(node.http()).await.unwrap();
-    let request = "GET /x HTTP/1.1\r\nhost: a\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
+    let request =
+        "GET /x HTTP/1.1\r\nhost: a\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
     client.write_all(request.as_bytes()).await.unwrap();
     let mut seen = Vec::new();
     for event in 1..=3_usize {
@@ -222,5 +268,8 @@ fn events(seen: &[u8]) -> usize {
     decoder.write_all(&coded).unwrap();
     decoder.flush().unwrap();
     let plain = decoder.get_ref();
-    plain.windows(9).filter(|nine| *nine == b"data: 1\n\n").count()
+    plain
+        .windows(9)
+        .filter(|nine| *nine == b"data: 1\n\n")
+        .count()
 }

@@ -64,33 +64,66 @@ async fn a_new_version_of_a_file_costs_its_differences() {
     .await;
     let one = version(1);
     let known = available(one.as_bytes());
-    let with_one = [("accept-encoding", "gzip, br, zstd, dcb, dcz"), ("available-dictionary", known.as_str())];
+    let with_one = [
+        ("accept-encoding", "gzip, br, zstd, dcb, dcz"),
+        ("available-dictionary", known.as_str()),
+    ];
     // Nobody has seen the dictionary yet.
     let before = get(&node, "/assets/app.2.js", &with_one).await;
     assert_eq!(before.header("content-encoding"), "zstd");
-    let first = get(&node, "/assets/app.1.js", &[("accept-encoding", "br, zstd, dcz")]).await;
+    let first = get(
+        &node,
+        "/assets/app.1.js",
+        &[("accept-encoding", "br, zstd, dcz")],
+    )
+    .await;
     assert_eq!(first.plain(), one.as_bytes());
     let field = r#"match="/assets/app.*.js", match-dest=("script"), id="app""#;
     assert_eq!(first.header("use-as-dictionary"), field);
-    assert_eq!(first.header("vary"), "accept-encoding, available-dictionary");
+    assert_eq!(
+        first.header("vary"),
+        "accept-encoding, available-dictionary"
+    );
     for expected in ["Zephyr; fwd=", "Zephyr; hit"] {
         let second = get(&node, "/assets/app.2.js", &with_one).await;
         assert_eq!(decoded(&second, one.as_bytes()), version(2).as_bytes());
         assert!(second.body.len() < 400, "{}", second.body.len());
-        assert!(second.header("cache-status").starts_with(expected), "{second:?}");
-        assert_eq!(second.header("vary"), "accept-encoding, available-dictionary");
+        assert!(
+            second.header("cache-status").starts_with(expected),
+            "{second:?}"
+        );
+        assert_eq!(
+            second.header("vary"),
+            "accept-encoding, available-dictionary"
+        );
         assert!(second.header("etag").starts_with("W/"));
     }
     // Who does not take it, or has another, gets an ordinary coding.
     let other = available(b"something else");
     for fields in [
-        &[("accept-encoding", "zstd, dcz;q=0"), ("available-dictionary", known.as_str())][..],
-        &[("accept-encoding", "zstd"), ("available-dictionary", known.as_str())],
-        &[("accept-encoding", "zstd, dcz"), ("available-dictionary", other.as_str())],
-        &[("accept-encoding", "zstd, dcz"), ("available-dictionary", "what?")],
+        &[
+            ("accept-encoding", "zstd, dcz;q=0"),
+            ("available-dictionary", known.as_str()),
+        ][..],
+        &[
+            ("accept-encoding", "zstd"),
+            ("available-dictionary", known.as_str()),
+        ],
+        &[
+            ("accept-encoding", "zstd, dcz"),
+            ("available-dictionary", other.as_str()),
+        ],
+        &[
+            ("accept-encoding", "zstd, dcz"),
+            ("available-dictionary", "what?"),
+        ],
         &[("accept-encoding", "zstd, dcz")],
         // Another origin's dictionary.
-        &[("accept-encoding", "zstd, dcz"), ("available-dictionary", known.as_str()), ("host", "other.example")],
+        &[
+            ("accept-encoding", "zstd, dcz"),
+            ("available-dictionary", known.as_str()),
+            ("host", "other.example"),
+        ],
     ] {
         let got = get(&node, "/assets/app.2.js", fields).await;
         assert_eq!(got.header("content-encoding"), "zstd", "{fields:?}");
@@ -107,7 +140,9 @@ async fn an_upstream_says_what_is_a_dictionary() {
         if number == 1 {
             response = response.header("use-as-dictionary", "match=\"/v*\", type=raw");
         }
-        response.body(Full::new(Bytes::from(version(number)))).unwrap()
+        response
+            .body(Full::new(Bytes::from(version(number))))
+            .unwrap()
     })
     .await;
     let node = TestNode::start(&format!(
@@ -125,9 +160,18 @@ async fn an_upstream_says_what_is_a_dictionary() {
     ))
     .await;
     let one = version(1);
-    assert_eq!(get(&node, "/v1", &[("accept-encoding", "gzip")]).await.plain(), one.as_bytes());
+    assert_eq!(
+        get(&node, "/v1", &[("accept-encoding", "gzip")])
+            .await
+            .plain(),
+        one.as_bytes()
+    );
     let known = available(one.as_bytes());
-    let fields = [("accept-encoding", "dcz"), ("available-dictionary", known.as_str()), ("dictionary-id", "\"x\"")];
+    let fields = [
+        ("accept-encoding", "dcz"),
+        ("available-dictionary", known.as_str()),
+        ("dictionary-id", "\"x\""),
+    ];
     let second = get(&node, "/v2", &fields).await;
     assert_eq!(decoded(&second, one.as_bytes()), version(2).as_bytes());
     for seen in a.seen() {

@@ -5,7 +5,7 @@ mod fetch;
 pub(crate) mod node;
 mod upstream;
 
-pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use client::{Answer, Connection, get, raw, request};
+pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use node::TestNode;
 pub(crate) use upstream::{RawUpstream, TestUpstream, answer};
