@@ -12,6 +12,7 @@ pub mod cache;
 mod capabilities;
 pub mod capability;
 mod connection;
+mod content;
 mod control;
 mod generation;
 mod http1;

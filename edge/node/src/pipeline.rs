@@ -46,6 +46,9 @@ struct Answerer<'a> {
 
 impl stages::Answerer<Body> for Answerer<'_> {
     async fn answer(&self, x: &mut Exchange, body: Body) -> Result<Answer, ProxyError> {
+        if let Some(compress) = &self.route.compress {
+            compress.settle(x);
+        }
         if self.route.cache {
             let cache = &self.worker.node.cache;
             cache.serve(x, body, &self.trip.fetch).await

@@ -7,6 +7,8 @@
 mod acme;
 mod cache;
 mod component;
+mod compression;
+mod content;
 mod control;
 mod dns;
 mod error;
@@ -30,6 +32,8 @@ use toml::Spanned;
 pub use acme::Acme;
 pub use cache::CacheSection;
 pub use component::{Component, ComponentKind};
+pub use compression::{Coding, CompressionSection};
+pub use content::{Dictionary, Files};
 pub use control::Control;
 pub use dns::Dns;
 pub use error::ConfigError;
@@ -84,6 +88,8 @@ pub struct Config {
     pub limiter: Limiter,
     /// The response cache.
     pub cache: CacheSection,
+    /// How answers are compressed.
+    pub compression: CompressionSection,
     /// Components by name.
     pub components: BTreeMap<String, Component>,
     /// Routes, in the order of the file.
@@ -116,6 +122,8 @@ struct File {
     #[serde(default)]
     cache: CacheSection,
     #[serde(default)]
+    compression: CompressionSection,
+    #[serde(default)]
     components: BTreeMap<Spanned<String>, component::ComponentFile>,
     #[serde(default)]
     routes: Vec<Spanned<route::RouteFile>>,
@@ -142,7 +150,7 @@ impl Config {
             let checked = component.check(&place, options, &upstreams)?;
             components.insert(name_of(&place, "component", name)?, checked);
         }
-        let routes = route::check_all(&place, file.routes, &upstreams, &components)?;
+        let routes = route::check_all(&place, file.routes, options, &upstreams, &components)?;
         let acme = acme::check(&place, file.acme, &options.base_dir)?;
         let tls = tls::check(&place, file.tls, &options.base_dir)?;
         tls::check_listener(&place, &file.listen, &tls, &acme)?;
@@ -158,6 +166,7 @@ impl Config {
             kv: file.kv,
             limiter: file.limiter,
             cache: file.cache,
+            compression: file.compression,
             components,
             routes,
             file: options.file.clone(),

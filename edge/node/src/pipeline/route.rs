@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use zephyr_edge_core::Phases;
 
+use zephyr_content::files::Files;
+
 use crate::config::OnError;
+use crate::content::Compress;
 use crate::spin::SpinRoute;
 use crate::wasm::{Counters, FilterComponent, FilterStage, ServiceComponent};
 
@@ -14,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) target: Target,
     pub(crate) cache: bool,
+    /// How answers are compressed, if they are.
+    pub(crate) compress: Option<Compress>,
     pub(crate) stages: Vec<Stage>,
     /// The phases of all stages together.
     pub(crate) phases: Phases,
@@ -28,6 +33,8 @@ pub(crate) enum Target {
     Upstream(usize),
     /// A service component.
     Service(Arc<ServiceComponent>),
+    /// Files of a folder.
+    Files(Arc<Files>),
 }
 
 /// A filter in a pipeline.
@@ -46,10 +53,16 @@ impl Route {
             name: name.into(),
             target,
             cache,
+            compress: None,
             stages,
             phases,
             spin: None,
         }
+    }
+
+    pub(crate) fn with_compress(mut self, compress: Option<Compress>) -> Self {
+        self.compress = compress;
+        self
     }
 
     pub(crate) fn with_spin(mut self, spin: Option<SpinRoute>) -> Self {

@@ -12,6 +12,7 @@ use zephyr_edge_pipeline::stages;
 use super::{Answer, Target};
 use crate::body::Body;
 use crate::cache::Fetch;
+use crate::content;
 use crate::error::{ProxyError, Source};
 use crate::exchange::Exchange;
 use crate::fields;
@@ -73,18 +74,23 @@ impl Trip {
         if let Some(trigger) = &route.spin {
             spin::dress(trigger, x, request.headers_mut());
         }
+        let asked = route.compress.as_ref();
+        let asked = asked.map(|compress| (compress, compress.ask(x, &mut request)));
         let started = Instant::now();
         let result = match &route.target {
             Target::Upstream(upstream) => send(self.pools.of(*upstream), Some(x.client), request).await,
             Target::Service(service) => serve(service, x, request).await,
+            Target::Files(files) => content::serve(files, x, &request).await,
         };
         x.request.extensions.insert(UpstreamTime(started.elapsed()));
-        let answer = result?;
+        let mut answer = result?;
         if route.phases.upstream {
             let (parts, body) = stages::on_upstream(&route.stages, x, answer.into_parts()).await;
-            Ok(Response::from_parts(parts, body))
-        } else {
-            Ok(answer)
+            answer = Response::from_parts(parts, body);
+        }
+        match asked {
+            Some((compress, asked)) => compress.apply(asked, answer).await,
+            None => Ok(answer),
         }
     }
 }

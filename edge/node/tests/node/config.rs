@@ -81,7 +81,7 @@ fn is_setting(text: &str) -> bool {
 
 #[test]
 fn errors_say_file_line_and_column() {
-    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `tls`, `acme`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `components`, `routes`");
+    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `tls`, `acme`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `compression`, `components`, `routes`");
     assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `max_variants`, `collapse_timeout`");
     assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @r#"zephyr.toml:12:13: "1MB" is not a size: a whole number and B, KiB, MiB or GiB, such as "64KiB""#);
     assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"zephyr.toml:12:13: invalid type: integer `5`, expected a string");
@@ -128,8 +128,8 @@ fn routes_are_checked_against_the_rest() {
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"x\""), @r#"zephyr.toml:14:12: there is no upstream "x""#);
     assert_snapshot!(route("paths = [\"/x\"]\nservice = \"x\""), @r#"zephyr.toml:14:11: there is no component "x""#);
     assert_snapshot!(route("paths = [\"/x\"]\nservice = \"f\""), @r#"zephyr.toml:14:11: the component "f" is a filter; it must be a service here"#);
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nservice = \"s\""), @r#"zephyr.toml:15:11: route "r" has both `upstream` and `service`"#);
-    assert_snapshot!(route("paths = [\"/x\"]"), @r#"zephyr.toml:11:1: route "r" has neither `upstream` nor `service`"#);
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nservice = \"s\""), @r#"zephyr.toml:15:11: route "r" has more than one of `upstream`, `service` and `files`"#);
+    assert_snapshot!(route("paths = [\"/x\"]"), @r#"zephyr.toml:11:1: route "r" has none of `upstream`, `service` and `files`"#);
     assert_snapshot!(route("paths = []\nupstream = \"a\""), @r#"zephyr.toml:11:1: route "r" has no `paths`"#);
     assert_snapshot!(route("paths = [\"x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "x" is not a path pattern: it must begin with `/`"#);
     assert_snapshot!(route("paths = [\"/{a}/{*b}/c\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "/{a}/{*b}/c" is not a path pattern: `{*rest}` must be the last segment"#);
@@ -139,5 +139,25 @@ fn routes_are_checked_against_the_rest() {
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"f\"\non_error = \"maybe\""), @"zephyr.toml:17:12: unknown variant `maybe`, expected `closed` or `open`");
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"r\"\npaths = [\"/y\"]\nupstream = \"a\""), @r#"zephyr.toml:16:8: there are two routes named "r""#);
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"q\"\npaths = [\"/x\"]\nupstream = \"a\""), @r#"zephyr.toml:16:8: route "q": path /x on host *: an earlier route has /x"#);
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nmethods = [\"GET\"]"), @"zephyr.toml:15:1: unknown field `methods`, expected one of `name`, `hosts`, `paths`, `upstream`, `service`, `cache`, `stages`");
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nmethods = [\"GET\"]"), @"zephyr.toml:15:1: unknown field `methods`, expected one of `name`, `hosts`, `paths`, `upstream`, `service`, `files`, `cache`, `compress`, `dictionary`, `stages`");
+}
+
+#[test]
+fn content_is_checked() {
+    let route = |text: &str| {
+        error(&format!(
+            "[[routes]]\nname = \"r\"\npaths = [\"/x\"]\n{text}"
+        ))
+    };
+    assert_snapshot!(route("files = { root = \"\" }"), @"zephyr.toml:14:9: `files.root` is empty");
+    assert_snapshot!(route("files = { root = \"a\", index = \"../x\" }"), @r#"zephyr.toml:14:9: `files.index` "../x" is not a file's name"#);
+    assert_snapshot!(route("files = { root = \"a\", fallback = \"a/../b\" }"), @r#"zephyr.toml:14:9: `files.fallback` "a/../b" is not a path below the folder"#);
+    assert_snapshot!(route("files = { root = \"a\", strip = \"a/\" }"), @r#"zephyr.toml:14:9: `files.strip` "a/" must begin with a slash and not end with one"#);
+    assert_snapshot!(route("files = { root = \"a\", precompressed = [\"deflate\"] }"), @"zephyr.toml:14:40: unknown variant `deflate`, expected one of `zstd`, `br`, `gzip`");
+    assert_snapshot!(route("files = { root = \"a\", list = true }"), @"zephyr.toml:14:23: unknown field `list`, expected one of `root`, `strip`, `index`, `fallback`, `precompressed`, `cache_control`");
+    assert_snapshot!(route("upstream = \"a\"\nfiles = { root = \"a\" }"), @r#"zephyr.toml:15:9: route "r" has more than one of `upstream`, `service` and `files`"#);
+    assert_snapshot!(route("upstream = \"a\"\ndictionary = {}"), @r#"zephyr.toml:15:14: route "r" has a `dictionary` and not `compress = true`"#);
+    assert_snapshot!(route("upstream = \"a\"\ncompress = true\ndictionary = { match = \"/(a|b)\" }"), @r#"zephyr.toml:16:14: `dictionary.match` "/(a|b)" may hold no wildcard but `*`"#);
+    assert_snapshot!(error("[compression]\nzstd_level = 20"), @"zephyr.toml:12:14: must be 1 to 19");
+    assert_snapshot!(error("[compression]\ntypes = [\"text\"]"), @r#"zephyr.toml:12:9: "text" is not a media type such as "text/html" or "text/*""#);
 }

@@ -3,11 +3,13 @@
 pub(crate) mod authority;
 mod client;
 mod dns;
+mod fetch;
 pub(crate) mod node;
 pub(crate) mod tls;
 mod upstream;
 
 pub(crate) use client::{Answer, Connection, PATIENCE, get, raw, request};
 pub(crate) use dns::TestDns;
+pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use node::TestNode;
 pub(crate) use upstream::{RawUpstream, TestUpstream, answer};
