@@ -1,6 +1,7 @@
 //! Serves one client's connection: finds out its protocol, runs hyper on it, closes it when it
 //! keeps the node waiting or the node is to stop.
 
+mod linger;
 mod preface;
 mod socket;
 mod state;
@@ -12,13 +13,16 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 pub(crate) use state::Connection;
 
+use crate::http1::Limits;
 use crate::metrics::Count;
 use crate::request;
 use crate::worker::Worker;
@@ -28,6 +32,12 @@ use timekeeper::{Due, Timekeeper};
 
 /// How many requests a client may have open at once on HTTP/2.
 const MAX_STREAMS: u32 = 128;
+/// Bytes of an answer that wait for a client's window, per request on HTTP/2.
+const MAX_UNSENT: usize = 128 * 1024;
+/// Requests that a client may take back before they were looked at (rapid reset).
+const MAX_RESET: usize = 64;
+/// Streams that the node may have to reset for a client's faults; then the connection ends.
+const MAX_FAULTS: usize = 256;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr) {
@@ -55,36 +65,72 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     match protocol {
         Protocol::Http1(first) => {
             let connection = Rc::new(Connection::new(peer, trusted, true));
-            let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
-            let service = {
-                let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
-                service_fn(move |request| {
-                    request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
-                })
-            };
-            let hyper = worker.http1.serve_connection(io, service);
-            drive(pin!(hyper), &worker, &connection).await;
+            serve_http1(&worker, connection, stream, first).await;
         }
         Protocol::Http2(first) => {
             let connection = Rc::new(Connection::new(peer, trusted, false));
-            let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
+            let socket = Socket::new(stream, first, limits(listen), Rc::clone(&connection));
             let service = {
                 let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
                 service_fn(move |request| {
                     request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
                 })
             };
-            let hyper = worker.http2.serve_connection(io, service);
+            let hyper = worker.http2.serve_connection(TokioIo::new(socket), service);
             drive(pin!(hyper), &worker, &connection).await;
         }
+    }
+}
+
+async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin>(
+    worker: &Rc<Worker>,
+    connection: Rc<Connection>,
+    stream: S,
+    first: BytesMut,
+) {
+    let limits = limits(&worker.node.config.listen);
+    let socket = Socket::new(stream, first, limits, Rc::clone(&connection));
+    let service = {
+        let (worker, connection) = (Rc::clone(worker), Rc::clone(&connection));
+        service_fn(move |request| {
+            request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
+        })
+    };
+    let mut hyper = worker
+        .http1
+        .serve_connection(TokioIo::new(socket), service);
+    let end = drive(Pin::new(&mut hyper), worker, &connection).await;
+    if end == End::Cut {
+        return;
+    }
+    // Taken apart and not upgraded by hyper, which would have the socket travel between threads.
+    let parts = hyper.into_parts();
+    let (stream, rest) = parts.io.into_inner().into_parts();
+    let switch = connection.switch.take();
+    match switch {
+        Some(switch) => {
+            let mut early = BytesMut::from(parts.read_buf);
+            early.unsplit(BytesMut::from(rest));
+            switch.run(stream, early.freeze()).await;
+        }
+        None if connection.ended.get() => {}
+        None => linger::linger(stream, worker).await,
+    }
+}
+
+fn limits(listen: &crate::config::Listen) -> Limits {
+    Limits {
+        bytes: listen.max_header_bytes.as_usize(),
+        fields: listen.max_headers as usize,
     }
 }
 
 /// How hyper serves HTTP/1 here.
 pub(crate) fn http1_builder(listen: &crate::config::Listen) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_header_size(listen.max_header_bytes.as_usize());
-    builder.max_headers(listen.max_headers as usize);
+    // The scanner keeps both limits, and answers in words; hyper's own are beyond them.
+    builder.max_header_size(listen.max_header_bytes.as_usize() + 1024);
+    builder.max_headers(listen.max_headers as usize + 1);
     // Also bounds what is read ahead of a slow upstream, per connection.
     builder.max_buf_size(listen.max_header_bytes.as_usize().max(128 * 1024));
     builder
@@ -95,6 +141,10 @@ pub(crate) fn http2_builder(listen: &crate::config::Listen) -> http2::Builder<Lo
     let mut builder = http2::Builder::new(LocalExecutor);
     builder.timer(TokioTimer::new());
     builder.max_concurrent_streams(MAX_STREAMS);
+    builder.max_send_buf_size(MAX_UNSENT);
+    builder.max_pending_accept_reset_streams(MAX_RESET);
+    builder.max_local_error_reset_streams(MAX_FAULTS);
+    builder.enable_connect_protocol();
     builder.max_header_list_size(u32::try_from(listen.max_header_bytes.0).unwrap_or(u32::MAX));
     builder.keep_alive_interval(listen.idle_timeout / 2);
     builder.keep_alive_timeout(listen.idle_timeout / 2);
@@ -156,7 +206,20 @@ where
     }
 }
 
-async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &Connection) {
+/// How driving a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// hyper is done with it.
+    Done,
+    /// The peer keeps the node waiting.
+    Cut,
+}
+
+async fn drive<C: Served>(
+    mut hyper: Pin<&mut C>,
+    worker: &Worker,
+    connection: &Connection,
+) -> End {
     let mut timekeeper = Timekeeper::new(&worker.node.config.listen);
     let mut drained = pin!(worker.drained());
     let mut closing = false;
@@ -167,7 +230,7 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
                 if let Err(error) = result {
                     refused(worker, &error);
                 }
-                return Poll::Ready(());
+                return Poll::Ready(End::Done);
             }
             let asked = (!drain_registered || worker.is_draining())
                 && !closing
@@ -177,10 +240,10 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
             match due {
                 Poll::Ready(Due::Stalled) => {
                     worker.metrics.count(Count::Stalled);
-                    return Poll::Ready(());
+                    return Poll::Ready(End::Cut);
                 }
                 // An idle one that does not go when asked is dropped when it is next looked at.
-                Poll::Ready(Due::Idle) if closing => return Poll::Ready(()),
+                Poll::Ready(Due::Idle) if closing => return Poll::Ready(End::Cut),
                 Poll::Ready(Due::Idle) => {}
                 Poll::Pending if asked => {}
                 Poll::Pending => return Poll::Pending,
@@ -189,7 +252,7 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
             hyper.as_mut().close();
         }
     })
-    .await;
+    .await
 }
 
 /// hyper has answered 400, 414 or 431 by itself, or the client has left.

@@ -26,6 +26,7 @@ mod request;
 mod shared;
 mod site_kv;
 pub mod spin;
+mod tunnel;
 mod upstream;
 pub mod wasm;
 mod worker;

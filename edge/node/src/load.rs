@@ -108,7 +108,9 @@ pub(crate) fn routes(
                 })
                 .collect::<anyhow::Result<_>>()?;
             let loaded = Route::new(&route.name, target, route.cache, stages);
-            Ok(loaded.with_spin(route.spin.clone()))
+            Ok(loaded
+                .with_spin(route.spin.clone())
+                .with_upgrade(&route.upgrade))
         })
         .collect()
 }

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Client connections open, against the bound.
     pub(crate) open: AtomicU32,
+    /// Tunnels open, against the bound.
+    pub(crate) tunnels: AtomicU32,
     /// Whether the node takes requests.
     pub(crate) ready: AtomicBool,
     /// The last change of the control log that is in force; 0: none yet.

@@ -12,6 +12,7 @@ mod outbound;
 mod pool;
 mod send;
 mod sent_body;
+mod upgrade;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) use outbound::{UpstreamOutbound, install, send_named};
 pub(crate) use pool::Pools;
 pub(crate) use send::send;
+pub(crate) use upgrade::{Held, upgrade};
 
 use crate::config::UpstreamConfig;
 

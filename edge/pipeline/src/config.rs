@@ -15,6 +15,7 @@ mod log;
 mod node;
 mod quantity;
 mod route;
+mod tunnels;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use log::Log;
 pub use node::NodeSection;
 pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
+pub use tunnels::Tunnels;
 pub use upstream::{Origin, UpstreamConfig};
 
 pub(crate) use error::Place;
@@ -57,6 +59,8 @@ pub struct Config {
     pub node: NodeSection,
     /// Where it listens, and the limits of what comes in.
     pub listen: Listen,
+    /// Bounds on tunnels.
+    pub tunnels: Tunnels,
     /// What it logs.
     pub log: Log,
     /// The origin it joins, if any.
@@ -85,6 +89,8 @@ struct File {
     #[serde(default)]
     node: NodeSection,
     listen: Listen,
+    #[serde(default)]
+    tunnels: Tunnels,
     #[serde(default)]
     log: Log,
     control: Option<Control>,
@@ -124,6 +130,7 @@ impl Config {
         Ok(Self {
             node: file.node.resolve(&options.base_dir),
             listen: file.listen,
+            tunnels: file.tunnels,
             log: file.log,
             control: file.control,
             upstreams,

@@ -14,6 +14,8 @@ pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) target: Target,
     pub(crate) cache: bool,
+    /// Protocols to which a client may switch.
+    pub(crate) upgrade: Vec<String>,
     pub(crate) stages: Vec<Stage>,
     /// The phases of all stages together.
     pub(crate) phases: Phases,
@@ -46,10 +48,16 @@ impl Route {
             name: name.into(),
             target,
             cache,
+            upgrade: Vec::new(),
             stages,
             phases,
             spin: None,
         }
+    }
+
+    pub(crate) fn with_upgrade(mut self, protocols: &[String]) -> Self {
+        self.upgrade = protocols.to_vec();
+        self
     }
 
     pub(crate) fn with_spin(mut self, spin: Option<SpinRoute>) -> Self {

@@ -91,6 +91,10 @@ impl Record {
         })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Whether an answer of this status to this request has no body on the wire.
     pub(super) fn is_bodiless(&self, status: u16) -> bool {
         self.method == Method::HEAD || matches!(status, 204 | 304)

@@ -54,7 +54,7 @@ pub(super) async fn http1(upstream: &Upstream) -> Result<http1::SendRequest<Body
         .await
         .map_err(|error| broken(upstream, error))?;
     drop(tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection to an upstream ended early");
         }
     }));

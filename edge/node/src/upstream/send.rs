@@ -153,6 +153,7 @@ async fn send_http2(
 
 /// On HTTP/2 scheme and authority are part of the target, and take the place of `Host`.
 fn to_http2(request: &mut Request<Body>, fallback: &http::uri::Authority) {
+    request.headers_mut().remove(header::CONNECTION);
     let host = request.headers_mut().remove(header::HOST);
     let authority = host.and_then(|host| http::uri::Authority::try_from(host.as_bytes()).ok());
     let mut parts = http::uri::Parts::default();
@@ -166,7 +167,7 @@ fn to_http2(request: &mut Request<Body>, fallback: &http::uri::Authority) {
 }
 
 /// Waits for the head of an answer. The limit starts anew while the request's body moves.
-async fn wait(
+pub(super) async fn wait(
     in_flight: &InFlight,
     steps: Option<&Steps>,
     answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
@@ -192,7 +193,7 @@ async fn wait(
 }
 
 /// What went wrong at the upstream, or at the client whose body was being sent.
-fn failure(in_flight: &InFlight, error: hyper::Error) -> ProxyError {
+pub(super) fn failure(in_flight: &InFlight, error: hyper::Error) -> ProxyError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(error) = cause {
         if error.is::<BodyTooLarge>() {
@@ -209,9 +210,9 @@ fn failure(in_flight: &InFlight, error: hyper::Error) -> ProxyError {
     connect::broken(in_flight.upstream(), error)
 }
 
-fn clean(in_flight: &InFlight, parts: &mut http::response::Parts) -> Result<(), ProxyError> {
+pub(super) fn clean(in_flight: &InFlight, parts: &mut http::response::Parts) -> Result<(), ProxyError> {
     if parts.status.is_informational() {
-        // The node asks for no upgrade, so 101 is no answer to what it has sent.
+        // An upgrade is asked for elsewhere (`upgrade`), so 101 is no answer to what was sent.
         let cause = format!("status {}", parts.status.as_u16());
         return Err(connect::broken(in_flight.upstream(), cause));
     }

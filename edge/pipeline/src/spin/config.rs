@@ -200,6 +200,7 @@ fn routes(manifest: &Manifest) -> Result<Vec<Route>, ConfigError> {
             paths,
             target: Target::Service(trigger.component.clone()),
             cache: false,
+            upgrade: Vec::new(),
             stages: Vec::new(),
             spin: Some(trigger.route.clone()),
         })
