@@ -96,9 +96,7 @@ async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin>(
             request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
         })
     };
-    let mut hyper = worker
-        .http1
-        .serve_connection(TokioIo::new(socket), service);
+    let mut hyper = worker.http1.serve_connection(TokioIo::new(socket), service);
     let end = drive(Pin::new(&mut hyper), worker, &connection).await;
     if end == End::Cut {
         return;
@@ -215,11 +213,7 @@ enum End {
     Cut,
 }
 
-async fn drive<C: Served>(
-    mut hyper: Pin<&mut C>,
-    worker: &Worker,
-    connection: &Connection,
-) -> End {
+async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &Connection) -> End {
     let mut timekeeper = Timekeeper::new(&worker.node.config.listen);
     let mut drained = pin!(worker.drained());
     let mut closing = false;

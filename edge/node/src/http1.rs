@@ -364,11 +364,7 @@ impl Scanner {
 /// RFC 6585, section 5.
 fn too_large() -> Violation {
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Refusal::new(
-        status,
-        "The header fields are more than this server takes.",
-    )
-    .closing()
+    Refusal::new(status, "The header fields are more than this server takes.").closing()
 }
 
 #[cfg(test)]

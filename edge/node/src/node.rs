@@ -248,7 +248,7 @@ fn share(
         cache,
         metrics,
         open: AtomicU32::new(0),
-            tunnels: AtomicU32::new(0),
+        tunnels: AtomicU32::new(0),
         ready: AtomicBool::new(false),
         control_seq: AtomicU64::new(0),
     })

@@ -71,8 +71,8 @@ async fn exchange(
         false => http2_head::check(&mut parts.headers, listen.max_headers as usize),
     };
     let takes_trailers = takes_trailers(&parts.headers);
-    let admitted = checked
-        .and_then(|()| admission::admit(&mut parts, &**connection, &listen.trusted_proxies));
+    let admitted =
+        checked.and_then(|()| admission::admit(&mut parts, &**connection, &listen.trusted_proxies));
     let (admitted, body) = match (admitted, body) {
         (Ok(admitted), Ok(body)) => (admitted, body),
         (Err(refusal), _) | (_, Err(refusal)) => {

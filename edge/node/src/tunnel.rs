@@ -48,9 +48,7 @@ impl Switch {
     /// Connects both until they end. `early` is what the client has sent already.
     pub(crate) async fn run(self, client: impl AsyncRead + AsyncWrite + Unpin, early: Bytes) {
         let ended = match self.upstream.await {
-            Ok(upstream) => {
-                relay::relay(client, early, TokioIo::new(upstream), &self.limits).await
-            }
+            Ok(upstream) => relay::relay(client, early, TokioIo::new(upstream), &self.limits).await,
             Err(error) => {
                 tracing::debug!(%error, "an upstream switched protocols and was gone: {error}");
                 Ended {

@@ -89,7 +89,12 @@ pub fn admit(
         let detail = "This server neither tunnels nor traces.";
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail).closing());
     }
-    if parts.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+    if parts
+        .method
+        .as_str()
+        .bytes()
+        .any(|b| b.is_ascii_lowercase())
+    {
         // Methods are case-sensitive (RFC 9110, section 9.1) and none has a small letter; an upstream
         // that does not care would take `post` for what a filter saw as something else.
         let detail = "No method that this server knows has a small letter.";

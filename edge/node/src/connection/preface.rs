@@ -15,9 +15,7 @@ pub(super) enum Protocol {
 }
 
 /// Reads until the first bytes are or are not the preface of HTTP/2; none when the client has left.
-pub(super) async fn detect(
-    stream: &mut (impl AsyncRead + Unpin),
-) -> io::Result<Option<Protocol>> {
+pub(super) async fn detect(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Protocol>> {
     // Enough for most first heads, so that they come in one read.
     let mut first = BytesMut::with_capacity(1024);
     loop {

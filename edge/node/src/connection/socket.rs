@@ -125,10 +125,7 @@ impl<S> Socket<S> {
                 self.connection.awaits_body.set(false);
             }
             Some(Stop::Broken(violation)) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    violation.detail,
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, violation.detail));
             }
         }
         Ok(())
@@ -317,7 +314,12 @@ mod tests {
         for pieces in [
             [head, "GET / HTTP/3\r\n"].as_slice(),
             &["GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/3\r\n", head],
-            &[head, "GET /", " HTTP/3\r\nGET /smuggled HTTP/1.1\r\n\r\n", head],
+            &[
+                head,
+                "GET /",
+                " HTTP/3\r\nGET /smuggled HTTP/1.1\r\n\r\n",
+                head,
+            ],
         ] {
             let (text, connection) = read(pieces).await;
             let refused = String::from_utf8_lossy(REFUSED);

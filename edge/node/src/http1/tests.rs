@@ -102,7 +102,8 @@ fn what_follows_an_upgrade_is_not_looked_at() {
 
 #[test]
 fn legal_requests_before_an_illegal_one_go_on() {
-    let text = b"GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
+    let text =
+        b"GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
     let mut scanner = Scanner::new(LIMITS);
     let scan = scanner.scan(text);
     assert_eq!(scan.passed, 19);
@@ -164,7 +165,10 @@ fn heads_that_servers_frame_apart_are_refused() {
         ("Content-Length: ", 400),
         ("Content-Length: 99999999999999999999", 400),
         ("Content-Length: 9223372036854775808", 400),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            400,
+        ),
         ("Transfer-Encoding: chunked, chunked", 400),
         ("Transfer-Encoding: gzip, chunked", 501),
         ("Transfer-Encoding: chunked, gzip", 400),

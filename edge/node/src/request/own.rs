@@ -16,7 +16,10 @@ pub(super) fn is_asked(parts: &mut RequestParts) -> bool {
     let Some(steps) = parts.headers.get(header::MAX_FORWARDS) else {
         return false;
     };
-    let steps = steps.to_str().ok().and_then(|steps| steps.parse::<u32>().ok());
+    let steps = steps
+        .to_str()
+        .ok()
+        .and_then(|steps| steps.parse::<u32>().ok());
     match steps {
         Some(0) => true,
         Some(steps) => {

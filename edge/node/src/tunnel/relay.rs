@@ -40,8 +40,7 @@ pub(super) async fn relay(
         early,
         moved: Rc::clone(&moved),
     };
-    let copy =
-        tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
+    let copy = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
     let life = async {
         match limits.max_lifetime {
             Some(life) => tokio::time::sleep(life).await,
@@ -175,8 +174,7 @@ mod tests {
         let fill = async {
             let mut sent = 0_usize;
             // What fits: the client's pipe, the relay's buffer, the upstream's pipe.
-            while let Poll::Ready(written) =
-                futures_util::poll!(Box::pin(client.write(&[0; 1024])))
+            while let Poll::Ready(written) = futures_util::poll!(Box::pin(client.write(&[0; 1024])))
             {
                 sent += written.unwrap();
                 tokio::task::yield_now().await;

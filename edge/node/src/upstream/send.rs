@@ -210,7 +210,10 @@ pub(super) fn failure(in_flight: &InFlight, error: hyper::Error) -> ProxyError {
     connect::broken(in_flight.upstream(), error)
 }
 
-pub(super) fn clean(in_flight: &InFlight, parts: &mut http::response::Parts) -> Result<(), ProxyError> {
+pub(super) fn clean(
+    in_flight: &InFlight,
+    parts: &mut http::response::Parts,
+) -> Result<(), ProxyError> {
     if parts.status.is_informational() {
         // An upgrade is asked for elsewhere (`upgrade`), so 101 is no answer to what was sent.
         let cause = format!("status {}", parts.status.as_u16());
