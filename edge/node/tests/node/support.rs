@@ -1,6 +1,7 @@
 //! What the tests speak: a node, upstreams, and a client.
 
-mod client;
+pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod node;
 mod upstream;
 
