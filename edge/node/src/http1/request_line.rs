@@ -42,7 +42,7 @@ pub(super) fn check(line: &[u8]) -> Result<RequestLine, Violation> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            let detail = "This server speaks HTTP/1.1 here.";
+            let detail = "This server does not speak that version of HTTP.";
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             return Err(Refusal::new(status, detail).closing());
         }
@@ -68,7 +68,7 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Violation> {
         return Err(bad("The request target holds a fragment."));
     }
     match target.first() {
-        Some(b'/') => Ok(()),
+        Some(b'/') if method != b"CONNECT" => Ok(()),
         _ if target == b"*" && method == b"OPTIONS" => Ok(()),
         _ => {
             let uri = http::Uri::try_from(target).ok();

@@ -105,6 +105,7 @@ async fn a_websocket_is_tunnelled() {
     assert_eq!(node.metric("zephyr_edge_tunnels_opened_total").await, 1);
     socket.close(None).await.unwrap();
     while socket.next().await.is_some() {}
+    drop(socket);
     until(&node, "zephyr_edge_tunnels_open", 0).await;
     node.stop().await;
 }
@@ -149,6 +150,7 @@ async fn a_websocket_over_http2_is_tunnelled() {
     }
     socket.close(None).await.unwrap();
     while let Some(Ok(_)) = socket.next().await {}
+    drop(socket);
     until(&node, "zephyr_edge_tunnels_open", 0).await;
     node.stop().await;
 }
@@ -309,6 +311,7 @@ async fn tunnels_are_bounded_and_filters_run_before() {
     );
     first.close(None).await.unwrap();
     while first.next().await.is_some() {}
+    drop(first);
     until(&node, "zephyr_edge_tunnels_open", 0).await;
     let _second = websocket(node.http()).await.unwrap();
     drop(_second);
