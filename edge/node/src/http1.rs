@@ -247,6 +247,7 @@ impl Scanner {
         self.state = State::Start;
         self.in_hand = false;
         self.head.whole = false;
+        self.head.line = RequestLine::default();
         (self.bytes, self.fields, self.empty_lines) = (0, 0, 0);
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::worker::Worker;
 
@@ -12,10 +12,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// And while the node stops.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Reads what still comes and forgets it, until the client closes or patience ends. The writing side
-/// has been shut down.
-pub(super) async fn linger(mut stream: impl AsyncRead + Unpin, worker: &Worker) {
+/// Says that nothing more will be written, reads what still comes and forgets it, until the client
+/// closes or patience ends.
+pub(super) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, worker: &Worker) {
     let rest = async {
+        // hyper has done so already, unless it ended with an error.
+        if stream.shutdown().await.is_err() {
+            return;
+        }
         let mut forgotten = [0; 4096];
         while matches!(stream.read(&mut forgotten).await, Ok(1..)) {}
     };

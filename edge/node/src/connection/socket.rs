@@ -191,6 +191,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
                 let length = this.ready.len().min(buf.remaining());
                 buf.put_slice(&this.ready[..length]);
                 this.ready.advance(length);
+                if this.ready.is_empty() {
+                    // An idle connection keeps no memory for what it once said.
+                    this.ready = BytesMut::new();
+                }
                 return Poll::Ready(Ok(()));
             }
             if this.pauses() {
