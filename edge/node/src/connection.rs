@@ -2,6 +2,7 @@
 //! keeps the node waiting or the node is to stop.
 
 mod handshake;
+mod linger;
 mod preface;
 mod proxied;
 mod socket;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -29,6 +30,7 @@ pub(crate) use state::Connection;
 
 use crate::body::Body;
 use crate::config::Network;
+use crate::http1::Limits;
 use crate::metrics::Count;
 use crate::request;
 use crate::worker::Worker;
@@ -114,7 +116,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     };
     let http1 = stream.get_ref().1.alpn_protocol() != Some(b"h2");
     let connection = Connection::new(peer, trusted, http1, true);
-    let (stream, first) = (Transport::Tls(stream), Bytes::new());
+    let (stream, first) = (Transport::Tls(stream), BytesMut::new());
     match http1 {
         true => Box::pin(self::http1(worker, connection, stream, first)).await,
         false => Box::pin(http2(worker, connection, stream, first)).await,
@@ -160,9 +162,11 @@ async fn client_behind(
     }
 }
 
-async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, first: Bytes) {
+async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, first: BytesMut) {
     let connection = Rc::new(connection);
-    let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
+    let setup = worker.setup();
+    let listen = &setup.config.listen;
+    let socket = Socket::new(stream, first, limits(listen), Rc::clone(&connection));
     let service = {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
         service_fn(move |request: Request<Incoming>| {
@@ -170,35 +174,59 @@ async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, fi
             request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
         })
     };
+    let mut hyper = setup.http1.serve_connection(TokioIo::new(socket), service);
+    let timekeeper = Timekeeper::new(listen);
+    drop(setup);
+    let end = drive(Pin::new(&mut hyper), &worker, &connection, timekeeper).await;
+    if end == End::Cut {
+        return;
+    }
+    // Taken apart and not upgraded by hyper, which would have the socket travel between threads.
+    let parts = hyper.into_parts();
+    let (stream, rest) = parts.io.into_inner().into_parts();
+    let switch = connection.switch.take();
+    match switch {
+        Some(switch) => {
+            let mut early = BytesMut::from(parts.read_buf);
+            early.unsplit(BytesMut::from(rest));
+            switch.run(stream, early.freeze()).await;
+        }
+        None if connection.ended.get() => {}
+        None => linger::linger(stream, &worker).await,
+    }
+}
+
+async fn http2(worker: Rc<Worker>, connection: Connection, stream: Transport, first: BytesMut) {
+    let connection = Rc::new(connection);
     let setup = worker.setup();
-    let hyper = setup.http1.serve_connection(io, service);
-    let timekeeper = Timekeeper::new(&setup.config.listen);
+    let listen = &setup.config.listen;
+    let socket = Socket::new(stream, first, limits(listen), Rc::clone(&connection));
+    let service = {
+        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
+        service_fn(move |request: Request<Incoming>| {
+            let request = request.map(Body::Incoming);
+            request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
+        })
+    };
+    let hyper = setup.http2.serve_connection(TokioIo::new(socket), service);
+    let timekeeper = Timekeeper::new(listen);
     drop(setup);
     drive(pin!(hyper), &worker, &connection, timekeeper).await;
 }
 
-async fn http2(worker: Rc<Worker>, connection: Connection, stream: Transport, first: Bytes) {
-    let connection = Rc::new(connection);
-    let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
-    let service = {
-        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
-        service_fn(move |request: Request<Incoming>| {
-            let request = request.map(Body::Incoming);
-            request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
-        })
-    };
-    let setup = worker.setup();
-    let hyper = setup.http2.serve_connection(io, service);
-    let timekeeper = Timekeeper::new(&setup.config.listen);
-    drop(setup);
-    drive(pin!(hyper), &worker, &connection, timekeeper).await;
+fn limits(listen: &crate::config::Listen) -> Limits {
+    Limits {
+        bytes: listen.max_header_bytes.as_usize(),
+        fields: listen.max_headers as usize,
+    }
 }
 
 /// How hyper serves HTTP/1 here.
 pub(crate) fn http1_builder(listen: &crate::config::Listen) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_header_size(listen.max_header_bytes.as_usize());
-    builder.max_headers(listen.max_headers as usize);
+    // The scanner keeps both limits, and answers in words; hyper's own are beyond them.
+    builder.max_header_size(listen.max_header_bytes.as_usize() + 1024);
+    builder.max_headers(listen.max_headers as usize + 1);
     // Also bounds what is read ahead of a slow upstream, per connection.
     builder.max_buf_size(listen.max_header_bytes.as_usize().max(128 * 1024));
     builder
@@ -209,6 +237,7 @@ pub(crate) fn http2_builder(listen: &crate::config::Listen) -> http2::Builder<Lo
     let mut builder = http2::Builder::new(LocalExecutor);
     builder.timer(TokioTimer::new());
     builder.max_concurrent_streams(listen.max_streams);
+    builder.enable_connect_protocol();
     builder.max_header_list_size(u32::try_from(listen.max_header_bytes.0).unwrap_or(u32::MAX));
     // What a client may send that nobody has read yet, and what waits for a client that does not read.
     builder.initial_stream_window_size(STREAM_WINDOW);
@@ -277,12 +306,21 @@ where
     }
 }
 
+/// How driving a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// hyper is done with it.
+    Done,
+    /// The peer keeps the node waiting.
+    Cut,
+}
+
 async fn drive<C: Served>(
     mut hyper: Pin<&mut C>,
     worker: &Worker,
     connection: &Connection,
     mut timekeeper: Timekeeper,
-) {
+) -> End {
     // HTTP/2 can say that it takes no more without losing a request (RFC 9113, section 6.8).
     let mut drained = pin!(async {
         match connection.http1 {
@@ -298,7 +336,7 @@ async fn drive<C: Served>(
                 if let Err(error) = result {
                     refused(worker, &error);
                 }
-                return Poll::Ready(());
+                return Poll::Ready(End::Done);
             }
             // One that is to end and does nothing more is not waited for as long as an idle one.
             if worker.is_draining() {
@@ -312,10 +350,10 @@ async fn drive<C: Served>(
             match due {
                 Poll::Ready(Due::Stalled) => {
                     worker.metrics.count(Count::Stalled);
-                    return Poll::Ready(());
+                    return Poll::Ready(End::Cut);
                 }
                 // An idle one that does not go when asked is dropped when it is next looked at.
-                Poll::Ready(Due::Idle) if closing => return Poll::Ready(()),
+                Poll::Ready(Due::Idle) if closing => return Poll::Ready(End::Cut),
                 Poll::Ready(Due::Idle) => {}
                 Poll::Pending if asked => {}
                 Poll::Pending => return Poll::Pending,
@@ -324,7 +362,7 @@ async fn drive<C: Served>(
             hyper.as_mut().close();
         }
     })
-    .await;
+    .await
 }
 
 /// hyper has answered 400, 414 or 431 by itself, or the client has left.

@@ -37,6 +37,7 @@ mod sockets;
 pub mod spin;
 pub mod takeover;
 mod tls;
+mod tunnel;
 mod upstream;
 pub mod wasm;
 mod worker;

@@ -142,7 +142,10 @@ pub(crate) fn routes(
                 .compress
                 .then(|| Compress::new(&coder, route.dictionary.as_ref()));
             let loaded = Route::new(&route.name, target, route.cache, stages);
-            Ok(loaded.with_compress(compress).with_spin(route.spin.clone()))
+            Ok(loaded
+                .with_compress(compress)
+                .with_upgrade(&route.upgrade)
+                .with_spin(route.spin.clone()))
         })
         .collect()
 }

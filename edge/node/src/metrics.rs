@@ -41,6 +41,10 @@ pub(crate) enum Count {
     HandshakesTurnedAway,
     /// Heads that hyper or the scanner refused.
     Refused,
+    /// Handshakes after which a connection became a tunnel.
+    Tunnels,
+    /// Handshakes turned away because there were too many tunnels.
+    TunnelsTurnedAway,
     /// Lines of the access log that were dropped because nobody took them.
     LogDropped,
 }

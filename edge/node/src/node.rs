@@ -168,6 +168,7 @@ impl Node {
             metrics: Metrics::new(threads),
             open: AtomicU32::new(0),
             per_address: Arc::default(),
+            tunnels: AtomicU32::new(0),
             tls,
             ready: AtomicBool::new(false),
             control_seq: AtomicU64::new(state.seq.unwrap_or(0)),

@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) per_address: Arc<PerAddress>,
     /// None without `listen.https`.
     pub(crate) tls: Option<Tls>,
+    /// Tunnels open, against the bound.
+    pub(crate) tunnels: AtomicU32,
     /// Whether the node takes requests.
     pub(crate) ready: AtomicBool,
     /// The last change of the control log that is in force; 0: none yet.

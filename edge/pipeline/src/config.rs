@@ -20,6 +20,7 @@ mod node;
 mod quantity;
 mod route;
 mod tls;
+mod tunnels;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub use node::NodeSection;
 pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
 pub use tls::{Alpn, CertificateFiles, Tls, TlsVersion};
+pub use tunnels::Tunnels;
 pub use upstream::{
     Breaker, HashBy, HealthCheck, HealthKind, Http2, Origin, Outlier, PolicyName, RetryOn,
     ServerConfig, TlsConfig, UpstreamConfig,
@@ -74,6 +76,8 @@ pub struct Config {
     pub tls: Tls,
     /// Where it orders certificates.
     pub acme: Acme,
+    /// Bounds on tunnels.
+    pub tunnels: Tunnels,
     /// What it logs.
     pub log: Log,
     /// The origin it joins, if any.
@@ -108,6 +112,8 @@ struct File {
     listen: Listen,
     tls: Option<Spanned<Tls>>,
     acme: Option<Spanned<Acme>>,
+    #[serde(default)]
+    tunnels: Tunnels,
     #[serde(default)]
     log: Log,
     control: Option<Control>,
@@ -159,6 +165,7 @@ impl Config {
             listen: file.listen,
             tls,
             acme,
+            tunnels: file.tunnels,
             log: file.log,
             control: file.control,
             dns: file.dns,

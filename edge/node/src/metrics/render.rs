@@ -113,6 +113,23 @@ fn connections(text: &mut Text, node: &Shared) {
         "Requests that were not strict HTTP.",
         refused,
     );
+    text.single(
+        "zephyr_edge_tunnels_open",
+        "gauge",
+        "Connections that an upgrade has turned into tunnels.",
+        node.tunnels.load(Relaxed),
+    );
+    for (name, help, what) in [
+        ("opened", "Tunnels opened.", Count::Tunnels),
+        (
+            "turned_away",
+            "Handshakes refused because there were too many tunnels.",
+            Count::TunnelsTurnedAway,
+        ),
+    ] {
+        let name = format!("zephyr_edge_tunnels_{name}_total");
+        text.single(&name, "counter", help, sum(what));
+    }
     let dropped = sum(Count::LogDropped);
     text.single(
         "zephyr_edge_access_log_dropped_total",

@@ -19,6 +19,8 @@ pub(crate) struct Route {
     pub(crate) cache: bool,
     /// How answers are compressed, if they are.
     pub(crate) compress: Option<Compress>,
+    /// Protocols to which a client may switch.
+    pub(crate) upgrade: Vec<String>,
     pub(crate) stages: Vec<Stage>,
     /// The phases of all stages together.
     pub(crate) phases: Phases,
@@ -54,6 +56,7 @@ impl Route {
             target,
             cache,
             compress: None,
+            upgrade: Vec::new(),
             stages,
             phases,
             spin: None,
@@ -62,6 +65,11 @@ impl Route {
 
     pub(crate) fn with_compress(mut self, compress: Option<Compress>) -> Self {
         self.compress = compress;
+        self
+    }
+
+    pub(crate) fn with_upgrade(mut self, protocols: &[String]) -> Self {
+        self.upgrade = protocols.to_vec();
         self
     }
 

@@ -24,10 +24,10 @@ pub(crate) enum Outgoing {
 pub(crate) struct Streaming {
     body: Body,
     record: Option<Record>,
-    /// Whether the node has yet to bring the next of it.
-    works: bool,
     status: u16,
     bytes: u64,
+    /// Whether a piece has been given and the next one not been asked for.
+    given: bool,
 }
 
 impl Outgoing {
@@ -35,26 +35,31 @@ impl Outgoing {
         Self::Streaming(Box::new(Streaming {
             body,
             record: Some(record),
-            works: true,
             status,
             bytes: 0,
+            given: false,
         }))
     }
 }
 
 impl Streaming {
-    /// Tells whom the body waits for: the node, or the client to take what there is.
-    fn polled(&mut self, pending: bool) {
-        if pending != self.works
+    fn taken(&mut self) {
+        if std::mem::take(&mut self.given)
             && let Some(record) = &self.record
         {
-            record.works(pending);
+            record.connection().taken();
         }
-        self.works = pending;
+    }
+
+    fn gave(&mut self) {
+        if let Some(record) = &self.record {
+            self.given = true;
+            record.connection().gave();
+        }
     }
 
     fn end(&mut self, aborted: bool) {
-        self.polled(true);
+        self.taken();
         if let Some(record) = self.record.take() {
             record.finish(self.status, self.bytes, aborted);
         }
@@ -83,12 +88,13 @@ impl http_body::Body for Outgoing {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(cx),
             Self::Streaming(streaming) => {
+                streaming.taken();
                 let poll = Pin::new(&mut streaming.body).poll_frame(cx);
-                streaming.polled(poll.is_pending());
                 match &poll {
                     Poll::Ready(Some(Ok(frame))) => {
                         let length = frame.data_ref().map_or(0, Bytes::len);
                         streaming.bytes += length as u64;
+                        streaming.gave();
                         if streaming.body.is_end_stream() {
                             streaming.end(false);
                         }

@@ -109,14 +109,13 @@ impl Record {
         })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Whether an answer of this status to this request has no body on the wire.
     pub(super) fn is_bodiless(&self, status: u16) -> bool {
         self.method == Method::HEAD || matches!(status, 204 | 304)
-    }
-
-    /// Whether the answer now waits for the node and not for the client, which is new.
-    pub(super) fn works(&self, works: bool) {
-        self.connection.works(works);
     }
 
     /// Writes the record.

@@ -151,7 +151,7 @@ pub(super) async fn attempt(
 type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
 /// Waits for the head of an answer. The limit starts anew while the request's body moves.
-async fn wait(
+pub(super) async fn wait(
     upstream: &Upstream,
     timer: &mut Timer,
     steps: Option<&Steps>,

@@ -58,9 +58,10 @@ fn the_defaults_in_the_reference_file_are_the_defaults() {
     let spelled_out = lines.join("\n");
     assert_ne!(spelled_out, commented);
     let (given, mut spelled_out) = (parse(&commented).unwrap(), parse(&spelled_out).unwrap());
-    // A default that depends on the machine, and one that is only an example.
+    // A default that depends on the machine, and two that are only examples.
     spelled_out.node.name = None;
     spelled_out.kv.redis_url_env = None;
+    spelled_out.tunnels.max_lifetime = None;
     spelled_out.sha256.clone_from(&given.sha256);
     for (route, other) in spelled_out.routes.iter_mut().zip(&given.routes) {
         for (stage, other) in route.stages.iter_mut().zip(&other.stages) {
@@ -81,7 +82,7 @@ fn is_setting(text: &str) -> bool {
 
 #[test]
 fn errors_say_file_line_and_column() {
-    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `tls`, `acme`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `compression`, `components`, `routes`");
+    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `tls`, `acme`, `tunnels`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `compression`, `components`, `routes`");
     assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `max_variants`, `collapse_timeout`");
     assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @r#"zephyr.toml:12:13: "1MB" is not a size: a whole number and B, KiB, MiB or GiB, such as "64KiB""#);
     assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"zephyr.toml:12:13: invalid type: integer `5`, expected a string");
@@ -139,7 +140,9 @@ fn routes_are_checked_against_the_rest() {
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"f\"\non_error = \"maybe\""), @"zephyr.toml:17:12: unknown variant `maybe`, expected `closed` or `open`");
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"r\"\npaths = [\"/y\"]\nupstream = \"a\""), @r#"zephyr.toml:16:8: there are two routes named "r""#);
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes]]\nname = \"q\"\npaths = [\"/x\"]\nupstream = \"a\""), @r#"zephyr.toml:16:8: route "q": path /x on host *: an earlier route has /x"#);
-    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nmethods = [\"GET\"]"), @"zephyr.toml:15:1: unknown field `methods`, expected one of `name`, `hosts`, `paths`, `upstream`, `service`, `files`, `cache`, `compress`, `dictionary`, `stages`");
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nmethods = [\"GET\"]"), @"zephyr.toml:15:1: unknown field `methods`, expected one of `name`, `hosts`, `paths`, `upstream`, `service`, `cache`, `files`, `compress`, `dictionary`, `upgrade`, `stages`");
+    assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nupgrade = [\"h2c\"]"), @r#"zephyr.toml:15:11: "h2c" is not a protocol to switch to, in lower-case letters"#);
+    assert_snapshot!(route("paths = [\"/x\"]\nservice = \"s\"\nupgrade = [\"websocket\"]"), @"zephyr.toml:15:11: `upgrade` needs an upstream that is asked over HTTP/1.1");
 }
 
 #[test]

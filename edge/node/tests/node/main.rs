@@ -14,6 +14,7 @@ mod files;
 mod filters;
 mod forwarding;
 mod framing;
+mod http2;
 #[cfg(feature = "http3")]
 mod http3;
 mod limits;
@@ -23,7 +24,9 @@ mod routing;
 mod services;
 mod shutdown;
 mod spin;
+mod streaming;
 mod support;
 mod tls;
+mod upgrades;
 mod upstream_tls;
 mod upstreams;

@@ -1,9 +1,10 @@
 //! What the tests speak: a node, upstreams, a client, and an authority for certificates.
 
 pub(crate) mod authority;
-mod client;
+pub(crate) mod client;
 mod dns;
 mod fetch;
+pub(crate) mod frames;
 pub(crate) mod node;
 pub(crate) mod tls;
 mod upstream;

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{ConfigError, Place};
-use super::{Component, ComponentKind, Dictionary, Files, ParseOptions, UpstreamConfig, is_name};
+use super::{
+    Component, ComponentKind, Dictionary, Files, Http2, ParseOptions, UpstreamConfig, is_name,
+};
 use crate::router::{HostPattern, PathPattern, Table};
 use crate::spin::SpinRoute;
 
@@ -29,6 +31,8 @@ pub struct Route {
     pub compress: bool,
     /// Which answers are dictionaries for later ones, if any may be.
     pub dictionary: Option<Dictionary>,
+    /// Protocols to which a client may switch through the upstream, in lower case.
+    pub upgrade: Vec<String>,
     /// The filters, in order.
     pub stages: Vec<Stage>,
     /// The trigger of a Spin application that it stands for, if it does.
@@ -84,6 +88,7 @@ pub(super) struct RouteFile {
     #[serde(default)]
     compress: bool,
     dictionary: Option<Spanned<Dictionary>>,
+    upgrade: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     stages: Vec<Spanned<StageFile>>,
 }
@@ -198,6 +203,7 @@ fn check(
             )));
         }
     }
+    let upgrade = check_upgrade(place, file.upgrade, &target, upstreams)?;
     if file.stages.len() > MAX_STAGES {
         let message = format!("route {name:?} has more than {MAX_STAGES} stages");
         return Err(place.at(file.stages[MAX_STAGES].span(), message));
@@ -218,9 +224,50 @@ fn check(
         target,
         compress: file.compress,
         dictionary: file.dictionary.map(Spanned::into_inner),
+        upgrade,
         stages,
         spin: None,
     })
+}
+
+/// WebSocket where nothing else is said, on routes whose upstream can switch protocols at all.
+fn check_upgrade(
+    place: &Place<'_>,
+    asked: Option<Spanned<Vec<String>>>,
+    target: &Target,
+    upstreams: &BTreeMap<String, UpstreamConfig>,
+) -> Result<Vec<String>, ConfigError> {
+    let can = match target {
+        Target::Upstream(name) => upstreams
+            .get(name)
+            .is_some_and(|upstream| upstream.http2 != Http2::Yes),
+        Target::Service(_) | Target::Files(_) => false,
+    };
+    let Some(asked) = asked else {
+        let websocket = can.then(|| "websocket".to_owned());
+        return Ok(websocket.into_iter().collect());
+    };
+    let (span, asked) = (asked.span(), asked.into_inner());
+    if !can && !asked.is_empty() {
+        let message = "`upgrade` needs an upstream that is asked over HTTP/1.1";
+        return Err(place.at(span, message));
+    }
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._+/".contains(&byte);
+    for protocol in &asked {
+        let lower = protocol.bytes().all(|byte| !byte.is_ascii_uppercase());
+        // Each of these is HTTP itself, past all that the node checks.
+        let http = ["h2", "h2c", "http/1.0", "http/1.1", "http/2.0", "tls/1.0"];
+        if protocol.is_empty()
+            || !protocol.bytes().all(is_token)
+            || !lower
+            || http.contains(&protocol.as_str())
+        {
+            let message =
+                format!("{protocol:?} is not a protocol to switch to, in lower-case letters");
+            return Err(place.at(span, message));
+        }
+    }
+    Ok(asked)
 }
 
 fn check_stage(

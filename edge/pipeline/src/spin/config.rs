@@ -202,6 +202,7 @@ fn routes(manifest: &Manifest) -> Result<Vec<Route>, ConfigError> {
             cache: false,
             compress: false,
             dictionary: None,
+            upgrade: Vec::new(),
             stages: Vec::new(),
             spin: Some(trigger.route.clone()),
         })
