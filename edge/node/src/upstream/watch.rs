@@ -25,7 +25,9 @@ pub(crate) fn start(config: &Config) -> anyhow::Result<Vec<Arc<Upstream>>> {
     let mut upstreams = Vec::new();
     for (name, upstream) in &config.upstreams {
         let made = Upstream::new(name, upstream.clone());
-        upstreams.push(Arc::new(made.with_context(|| format!("upstream {name:?}"))?));
+        upstreams.push(Arc::new(
+            made.with_context(|| format!("upstream {name:?}"))?,
+        ));
     }
     let runtime = Handle::try_current()?;
     for upstream in &upstreams {
@@ -117,7 +119,11 @@ async fn follow_names(upstream: Weak<Upstream>, dns: Dns) {
                     // name servers fail.
                     let kept = addresses[index].len();
                     upstream.counts.dns_errors.fetch_add(1, Relaxed);
-                    tracing::warn!(upstream = &*upstream.name, name, "{name} cannot be resolved ({why}); {kept} addresses are kept");
+                    tracing::warn!(
+                        upstream = &*upstream.name,
+                        name,
+                        "{name} cannot be resolved ({why}); {kept} addresses are kept"
+                    );
                     problem = Some(kind);
                     dns.retry
                 }
