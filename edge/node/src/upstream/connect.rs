@@ -71,7 +71,10 @@ async fn open_in<T>(
             ErrorType::ConnectionTimeout => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };
-        let cause = format!("upstream {} at {}: {cause}", upstream.name, endpoint.address);
+        let cause = format!(
+            "upstream {} at {}: {cause}",
+            upstream.name, endpoint.address
+        );
         let error = ProxyError::new(Source::Upstream, status, detail);
         error.of_kind(kind).with_cause(cause).retryable()
     };
@@ -111,7 +114,9 @@ pub(super) async fn connect(upstream: &Upstream, endpoint: &Endpoint) -> io::Res
             let stream = client.connect(&server.url, stream, false).await?;
             let chosen = tls::chose_http2(&stream);
             if http2 == Http2::Yes && !chosen {
-                return Err(io::Error::other("the server does not offer HTTP/2 over TLS"));
+                return Err(io::Error::other(
+                    "the server does not offer HTTP/2 over TLS",
+                ));
             }
             speak(TokioIo::new(stream), chosen).await
         }
@@ -147,9 +152,7 @@ where
     Ok(sender)
 }
 
-async fn speak_http2<T>(
-    io: T,
-) -> hyper::Result<(http2::SendRequest<Body>, Arc<AtomicUsize>)>
+async fn speak_http2<T>(io: T) -> hyper::Result<(http2::SendRequest<Body>, Arc<AtomicUsize>)>
 where
     T: Read + Write + Unpin + Send + 'static,
 {

@@ -74,7 +74,9 @@ pub(super) fn broken(
 ) -> ProxyError {
     count(&upstream.counts.broken);
     let detail = match kind {
-        ErrorType::HttpResponseHeaderSectionSize => "The head of the upstream's answer is too large.",
+        ErrorType::HttpResponseHeaderSectionSize => {
+            "The head of the upstream's answer is too large."
+        }
         ErrorType::ConnectionTerminated | ErrorType::HttpResponseIncomplete => {
             "The upstream broke off."
         }
