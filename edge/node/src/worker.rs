@@ -8,20 +8,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use tokio::sync::Notify;
-use tokio::task::LocalSet;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Lines, Sender};
-use crate::cache::Fetch;
-use crate::connection::{self, LocalExecutor};
+use crate::generation::Generation;
 use crate::ids::Ids;
 use crate::listener;
 use crate::metrics::{Count, Shard};
-use crate::pipeline::Trip;
+use crate::reload::Install;
+use crate::setup::Setup;
 use crate::shared::Shared;
-use crate::upstream::{self, Pools};
+use crate::upstream;
 
 /// How often pools are swept and log lines handed over.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -33,12 +32,10 @@ pub(crate) struct Worker {
     /// None when the access log is off.
     pub(crate) log: Option<RefCell<Lines>>,
     pub(crate) ids: RefCell<Ids>,
-    pub(crate) http1: http1::Builder,
-    pub(crate) http2: http2::Builder<LocalExecutor>,
-    /// By route.
-    pub(crate) trips: Vec<RouteTrip>,
     pub(crate) no_authority: Arc<str>,
-    pools: Arc<Pools>,
+    setup: RefCell<Rc<Setup>>,
+    leaving: Cell<bool>,
+    leave: Notify,
     draining: Cell<bool>,
     drain: Notify,
     /// Connections being served.
@@ -46,32 +43,19 @@ pub(crate) struct Worker {
     unserved: Notify,
 }
 
-/// Trips to the target of one route, for the pipeline and for the cache.
-pub(crate) struct RouteTrip {
-    pub(crate) direct: Rc<Trip>,
-    pub(crate) fetch: Rc<dyn Fetch>,
-}
-
 impl Worker {
     fn new(node: &Arc<Shared>, index: usize, log: Option<Sender>) -> Self {
-        let listen = &node.config.listen;
-        let pools = Arc::new(Pools::new(&node.upstreams));
-        let trips = (0..node.routes.len())
-            .map(|route| {
-                let direct = Rc::new(Trip::new(Arc::clone(node), Arc::clone(&pools), route));
-                let fetch = Rc::clone(&direct) as Rc<dyn Fetch>;
-                RouteTrip { direct, fetch }
-            })
-            .collect();
+        let metrics = Arc::clone(&node.metrics.shards[index]);
+        let setup = Setup::new(node.generation(), &metrics, None);
+        upstream::install(&setup.pools);
         Self {
-            metrics: Arc::clone(&node.metrics.shards[index]),
+            metrics,
             log: log.map(|sender| RefCell::new(Lines::new(sender))),
             ids: RefCell::new(Ids::new()),
-            http1: connection::http1_builder(listen),
-            http2: connection::http2_builder(listen),
-            trips,
             no_authority: "".into(),
-            pools,
+            setup: RefCell::new(Rc::new(setup)),
+            leaving: Cell::new(false),
+            leave: Notify::new(),
             draining: Cell::new(false),
             drain: Notify::new(),
             served: Cell::new(0),
@@ -80,8 +64,17 @@ impl Worker {
         }
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+    /// What to serve with: of the configuration in force.
+    pub(crate) fn setup(&self) -> Rc<Setup> {
+        Rc::clone(&self.setup.borrow())
+    }
+
+    /// Changes over to another configuration. Requests in flight keep theirs.
+    fn install(&self, generation: Arc<Generation>) {
+        let setup = Setup::new(generation, &self.metrics, Some(&self.setup()));
+        upstream::install(&setup.pools);
+        let before = self.setup.replace(Rc::new(setup));
+        drop(before);
     }
 
     /// Waits until the worker is to take no more requests.
@@ -92,6 +85,32 @@ impl Worker {
         }
     }
 
+    /// Whether another node has taken over: the next answer on a connection is the last.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    /// Waits until another node has taken over, or the worker is to take no more requests.
+    pub(crate) async fn left(&self) {
+        let notified = self.leave.notified();
+        if !self.leaving.get() {
+            notified.await;
+        }
+    }
+
+    /// From here on answers say that they are the last on their connection.
+    fn start_leaving(&self) {
+        self.leaving.set(true);
+        self.leave.notify_waiters();
+    }
+
+    /// From here on connections with nothing on their way are closed.
+    fn start_draining(&self) {
+        self.start_leaving();
+        self.draining.set(true);
+        self.drain.notify_waiters();
+    }
+
     /// A connection is served from here until what it returns is dropped.
     pub(crate) fn serving(self: &Rc<Self>) -> Serving {
         self.served.set(self.served.get() + 1);
@@ -99,7 +118,7 @@ impl Worker {
     }
 
     fn housekeep(&self) {
-        self.pools.sweep();
+        self.setup().pools.sweep();
         if let Some(log) = &self.log {
             let dropped = log.borrow_mut().hand_over();
             self.metrics.add(Count::LogDropped, dropped);
@@ -127,61 +146,90 @@ impl Drop for Serving {
     }
 }
 
-/// Starts a worker on a listening socket. It ends some time after `stop`: when all its requests are
+/// How a worker learns that it is to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    /// Connections that wait for a request are closed at once.
+    pub(crate) now: CancellationToken,
+    /// Another node has taken over: connections may bring one more request first.
+    pub(crate) leave: CancellationToken,
+}
+
+/// Starts a worker on listening sockets. It ends some time after `stop`: when all its requests are
 /// answered, at the latest after the grace period.
 pub(crate) fn start(
     node: &Arc<Shared>,
     index: usize,
-    socket: TcpListener,
+    sockets: Vec<TcpListener>,
     log: Option<Sender>,
-    stop: CancellationToken,
-) -> std::io::Result<JoinHandle<()>> {
+    stop: Stop,
+) -> std::io::Result<(JoinHandle<()>, mpsc::Sender<Install>)> {
+    // One reload at a time.
+    let (sender, installs) = mpsc::channel(1);
     let node = Arc::clone(node);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name(format!("zephyr-edge-{index}"))
         .spawn(move || {
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, run(node, index, socket, log, stop));
+            tasks.block_on(&runtime, run(node, index, sockets, log, installs, stop));
             // What outlives the grace period ends here, connections to upstreams included.
             drop(tasks);
             runtime.shutdown_background();
-        })
+        })?;
+    Ok((thread, sender))
 }
 
 async fn run(
     node: Arc<Shared>,
     index: usize,
-    socket: TcpListener,
+    sockets: Vec<TcpListener>,
     log: Option<Sender>,
-    stop: CancellationToken,
+    mut installs: mpsc::Receiver<Install>,
+    stop: Stop,
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
-    upstream::install(&worker.pools);
-    let listener = match tokio::net::TcpListener::from_std(socket) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "worker {index} cannot listen");
-            return;
-        }
-    };
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let accepting = tokio::task::spawn_local(listener::accept(Rc::clone(&worker), listener));
-    loop {
-        tokio::select! {
-            _ = tick.tick() => worker.housekeep(),
-            () = stop.cancelled() => break,
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                accepting.spawn_local(listener::accept(Rc::clone(&worker), listener));
+            }
+            Err(error) => tracing::error!(%error, "worker {index} cannot listen"),
         }
     }
-    // Closes the listening socket, so that the kernel sends no more connections here.
-    accepting.abort();
-    worker.draining.set(true);
-    worker.drain.notify_waiters();
-    let grace = node.config.node.shutdown_grace;
-    if tokio::time::timeout(grace, worker.all_served())
+    let leaves = loop {
+        tokio::select! {
+            _ = tick.tick() => worker.housekeep(),
+            Some(install) = installs.recv() => {
+                worker.install(install.generation);
+                // Whoever asked may have gone.
+                let _ = install.done.send(());
+            }
+            () = stop.now.cancelled() => break false,
+            () = stop.leave.cancelled() => break true,
+        }
+    };
+    // Closes the listening sockets, so that the kernel sends no more connections here.
+    drop(accepting);
+    let grace = worker.setup().config.node.shutdown_grace;
+    let end = tokio::time::Instant::now() + grace;
+    if leaves {
+        // A client that keeps a connection may be sending on it this very moment, so it is told with
+        // an answer. Half the grace is for that.
+        worker.start_leaving();
+        tokio::select! {
+            () = worker.all_served() => {}
+            () = tokio::time::sleep(grace / 2) => {}
+            () = stop.now.cancelled() => {}
+        }
+    }
+    worker.start_draining();
+    if tokio::time::timeout_at(end, worker.all_served())
         .await
         .is_err()
     {
