@@ -366,7 +366,9 @@ impl<P: Platform> Edge<P> {
             stored: kept,
             ..Status::default()
         };
-        give::<P>(x, found, trip.arrived, &status).await
+        let (mut given, body) = give::<P>(x, found, trip.arrived, &status).await?;
+        revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
+        Ok((given, body))
     }
 
     /// A new answer goes to the client, and into the store if it may.
