@@ -53,6 +53,8 @@ pub struct CacheConfig {
     pub max_variants: usize,
     /// How long a miss waits for another one's answer.
     pub collapse_timeout: Duration,
+    /// Whether `Cache-Status` tells the key that was looked up (RFC 9211, section 2.7).
+    pub status_key: bool,
 }
 
 /// Counts since the start, and what there is now.

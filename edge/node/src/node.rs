@@ -398,5 +398,6 @@ fn cache(config: &Config) -> Arc<Cache> {
         max_object_bytes: config.cache.max_object_bytes.0,
         max_variants: config.cache.max_variants as usize,
         collapse_timeout: config.cache.collapse_timeout,
+        status_key: config.cache.status_key,
     })
 }

@@ -248,7 +248,10 @@ impl Cache {
             stored: kept,
             ..Status::default()
         };
-        answer::from_store(&fresh, &x.request.method, request, trip.arrived, &status)
+        let method = &x.request.method;
+        let (mut given, body) = answer::from_store(&fresh, method, request, trip.arrived, &status);
+        revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
+        (given, body)
     }
 
     /// A new answer goes to the client, and into the store if it may.

@@ -46,6 +46,14 @@ pub(super) struct Forward {
     pub(super) flight: u64,
 }
 
+impl Forward {
+    /// Leaves out everything that is stored.
+    pub(super) fn forget(&mut self) {
+        (self.validate, self.part) = (None, None);
+        self.variants.clear();
+    }
+}
+
 impl Cache {
     pub(super) fn look(
         &self,

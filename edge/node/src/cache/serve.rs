@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::Method;
 use http_body::Body as _;
-use zephyr_cache::{RequestDirectives, Status, Way, way};
+use zephyr_cache::{RequestDirectives, Status, Way, key, way};
 
 use super::flight::{Boarding, Landing, PASS};
 use super::forward::{Errand, copy};
@@ -30,6 +30,21 @@ impl Cache {
     /// What the upstream's trip says, when no stored answer may take its place; 504 when only a
     /// stored answer was asked for and there is none.
     pub async fn serve(
+        self: &Arc<Self>,
+        x: &mut Exchange,
+        body: Body,
+        fetch: &Rc<dyn Fetch>,
+    ) -> Served {
+        if !self.config.status_key {
+            return self.answer(x, body, fetch).await;
+        }
+        let key = key::shown(x.scheme, &x.authority, &x.request.uri, &x.cache);
+        let (mut parts, body) = self.answer(x, body, fetch).await?;
+        answer::tell_key(&mut parts.headers, &key);
+        Ok((parts, body))
+    }
+
+    async fn answer(
         self: &Arc<Self>,
         x: &mut Exchange,
         body: Body,
@@ -81,7 +96,7 @@ impl Cache {
         let mut waited = None;
         let mut alone = false;
         loop {
-            let forward = match look {
+            let mut forward = match look {
                 Look::Give(given) => {
                     if given.refresh {
                         self.refresh(&key, x, &given.stored, fetch);
@@ -92,6 +107,10 @@ impl Cache {
             };
             if directives.only_if_cached {
                 return Err(ProxyError::not_stored());
+            }
+            if directives.no_store {
+                // What comes of it changes nothing that is stored (RFC 9111, section 5.2.1.5).
+                forward.forget();
             }
             if x.request.method == Method::HEAD {
                 let errand = Errand::of(&key, forward, None);

@@ -20,6 +20,8 @@ pub struct CacheSection {
     /// How long a miss waits for another one's answer.
     #[serde(deserialize_with = "quantity::duration")]
     pub collapse_timeout: Duration,
+    /// Whether `Cache-Status` tells the key that was looked up (RFC 9211, section 2.7).
+    pub status_key: bool,
 }
 
 impl Default for CacheSection {
@@ -29,6 +31,7 @@ impl Default for CacheSection {
             max_object_bytes: Size::mib(16),
             max_variants: 32,
             collapse_timeout: Duration::from_secs(10),
+            status_key: false,
         }
     }
 }
