@@ -231,7 +231,12 @@ impl Writer {
             self.grown(head.total());
         }
         let file = Arc::clone(&segment.file);
-        self.put_back(segment);
+        if done.is_ok() {
+            self.put_back(segment);
+        } else {
+            // Another file may take more than this one.
+            self.seal(segment);
+        }
         done.map(|()| Place { file, at, head })
     }
 

@@ -1,5 +1,6 @@
 //! The disk tier over real files.
 
+mod crash;
 mod support;
 
 use std::collections::HashMap;

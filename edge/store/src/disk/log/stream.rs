@@ -170,6 +170,7 @@ impl Writer {
         Ok(place)
     }
 
+    /// Leaves a body that is not to be kept, or cannot be.
     fn drop_stream(&mut self, name: usize) {
         let Some(stream) = self.streams.remove(&name) else {
             return;
