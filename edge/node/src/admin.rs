@@ -5,6 +5,7 @@
 //! * `GET /-/ready` -- 200 when components are loaded and workers accept; else 503.
 //! * `GET /-/metrics` -- metrics as Prometheus text.
 //! * `GET /-/config` -- what is in force: routes, components, versions, as JSON.
+//! * `POST /-/reload` -- reads the configuration again; 422 with the reason when it is refused.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
+use crate::reload::Reloader;
 use crate::report;
 use crate::shared::Shared;
 
@@ -31,7 +33,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 64;
 
 /// Serves the admin port until told to stop.
-pub(crate) async fn serve(node: Arc<Shared>, listener: TcpListener, stop: CancellationToken) {
+pub(crate) async fn serve(
+    node: Arc<Shared>,
+    reloader: Arc<Reloader>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) {
+    let admin = Arc::new(Admin { node, reloader });
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
         let accepted = async {
@@ -49,13 +57,13 @@ pub(crate) async fn serve(node: Arc<Shared>, listener: TcpListener, stop: Cancel
                 }
             },
         };
-        let node = Arc::clone(&node);
+        let admin = Arc::clone(&admin);
         let stop = stop.clone();
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(|request| {
-                let response = answer(&node, &request);
-                async move { Ok::<_, Infallible>(response) }
+                let admin = Arc::clone(&admin);
+                async move { Ok::<_, Infallible>(admin.answer(request).await) }
             });
             let mut builder = http1::Builder::new();
             builder
@@ -72,28 +80,62 @@ pub(crate) async fn serve(node: Arc<Shared>, listener: TcpListener, stop: Cancel
     }
 }
 
-fn answer(node: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = problem(405, "Only GET is understood here.");
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+/// What the admin port speaks for.
+struct Admin {
+    node: Arc<Shared>,
+    reloader: Arc<Reloader>,
+}
+
+impl Admin {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match (path, is_read) {
+            ("/-/reload", _) if request.method() == Method::POST => self.reload().await,
+            ("/-/reload", _) => not_allowed("Only POST is understood here.", "POST"),
+            (_, false) => not_allowed("Only GET is understood here.", "GET, HEAD"),
+            (path, true) => self.read(path),
+        }
     }
-    match request.uri().path() {
-        "/-/live" => text("live\n", "text/plain; charset=utf-8"),
-        "/-/ready" if node.ready.load(Relaxed) => text("ready\n", "text/plain; charset=utf-8"),
-        "/-/ready" => problem(503, "The node is starting or stopping."),
-        "/-/metrics" => text(
-            metrics::render(node),
-            "text/plain; version=0.0.4; charset=utf-8",
-        ),
-        "/-/config" => text(report::summary(node).to_string(), "application/json"),
-        _ => problem(
-            404,
-            "There is nothing here. Try /-/live, /-/ready, /-/metrics, /-/config.",
-        ),
+
+    fn read(&self, path: &str) -> Response<Full<Bytes>> {
+        let node = &*self.node;
+        match path {
+            "/-/live" => text("live\n", "text/plain; charset=utf-8"),
+            "/-/ready" if node.ready.load(Relaxed) => text("ready\n", "text/plain; charset=utf-8"),
+            "/-/ready" => problem(503, "The node is starting or stopping."),
+            "/-/metrics" => text(
+                metrics::render(node),
+                "text/plain; version=0.0.4; charset=utf-8",
+            ),
+            "/-/config" => text(report::summary(node).to_string(), "application/json"),
+            _ => problem(
+                404,
+                "There is nothing here. Try /-/live, /-/ready, /-/metrics, /-/config.",
+            ),
+        }
     }
+
+    async fn reload(&self) -> Response<Full<Bytes>> {
+        if !self.reloader.can_reread() {
+            let detail = "The node was not started from a file that can be read again.";
+            return problem(501, detail);
+        }
+        match self.reloader.reread().await {
+            Ok(number) => {
+                let body = serde_json::json!({ "generation": number });
+                text(body.to_string(), "application/json")
+            }
+            Err(error) => problem(422, &format!("{error:#}")),
+        }
+    }
+}
+
+fn not_allowed(detail: &str, allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut response = problem(405, detail);
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
 }
 
 fn text(body: impl Into<Bytes>, media_type: &'static str) -> Response<Full<Bytes>> {

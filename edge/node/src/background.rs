@@ -35,6 +35,10 @@ impl Background {
         })
     }
 
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Runs a future there and waits for it.
     pub(crate) async fn run<F>(&self, future: F) -> anyhow::Result<F::Output>
     where

@@ -35,7 +35,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let listen = &worker.node.config.listen;
+    let setup = worker.setup();
+    let listen = &setup.config.listen;
     let head_timeout = listen.header_read_timeout;
     let protocol = tokio::select! {
         detected = tokio::time::timeout(head_timeout, preface::detect(&mut stream)) => {
@@ -62,8 +63,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
                     request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
                 })
             };
-            let hyper = worker.http1.serve_connection(io, service);
-            drive(pin!(hyper), &worker, &connection).await;
+            let hyper = setup.http1.serve_connection(io, service);
+            let timekeeper = Timekeeper::new(listen);
+            // A connection outlives configurations; only requests hold on to theirs.
+            drop(setup);
+            drive(pin!(hyper), &worker, &connection, timekeeper).await;
         }
         Protocol::Http2(first) => {
             let connection = Rc::new(Connection::new(peer, trusted, false));
@@ -74,8 +78,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
                     request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
                 })
             };
-            let hyper = worker.http2.serve_connection(io, service);
-            drive(pin!(hyper), &worker, &connection).await;
+            let hyper = setup.http2.serve_connection(io, service);
+            let timekeeper = Timekeeper::new(listen);
+            drop(setup);
+            drive(pin!(hyper), &worker, &connection, timekeeper).await;
         }
     }
 }
@@ -156,8 +162,12 @@ where
     }
 }
 
-async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &Connection) {
-    let mut timekeeper = Timekeeper::new(&worker.node.config.listen);
+async fn drive<C: Served>(
+    mut hyper: Pin<&mut C>,
+    worker: &Worker,
+    connection: &Connection,
+    mut timekeeper: Timekeeper,
+) {
     let mut drained = pin!(worker.drained());
     let mut closing = false;
     let mut drain_registered = false;

@@ -70,7 +70,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
         };
         worker.metrics.count(Count::Accepted);
         let serving = worker.serving();
-        let Some(place) = Place::take(&worker.node) else {
+        let Some(place) = Place::take(&worker.node, worker.setup().config.listen.max_connections)
+        else {
             worker.metrics.count(Count::TurnedAway);
             continue;
         };

@@ -6,18 +6,21 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::config::{ComponentKind, Config, Target as TargetConfig};
+use crate::config::{Component, ComponentKind, Config, Target as TargetConfig};
+use crate::generation::Generation;
 use crate::pipeline::{LoadedComponent, Route, Stage, Target};
 use crate::upstream::{Upstream, UpstreamOutbound};
-use crate::wasm::{Limits, Runtime};
+use crate::wasm::{self, FilterComponent, FilterStage, Limits, Runtime};
 
 /// A component file above this is refused unread.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Loads all components of a configuration. Takes seconds when they are not compiled yet.
+/// Loads all components of a configuration. Takes seconds when they are not compiled yet. One whose
+/// file and limits are as in `previous`, a generation of the same runtime, stays loaded.
 pub(crate) fn components(
     config: &Config,
     runtime: &Arc<Runtime>,
+    previous: Option<&Generation>,
 ) -> anyhow::Result<Vec<LoadedComponent>> {
     config
         .components
@@ -28,6 +31,9 @@ pub(crate) fn components(
             let size = std::fs::metadata(&component.path).with_context(what)?.len();
             anyhow::ensure!(size <= MAX_FILE, "{}: {size} bytes are too many", what());
             let bytes = std::fs::read(&component.path).with_context(what)?;
+            if let Some(loaded) = unchanged(previous, name, component, &bytes) {
+                return Ok(loaded);
+            }
             let limits = Limits {
                 deadline: component.deadline,
                 memory: component.memory.as_usize(),
@@ -60,11 +66,27 @@ pub(crate) fn components(
         .collect()
 }
 
-/// Makes the routes of a configuration over loaded components.
+/// The component as it is loaded already, if nothing about it has changed.
+fn unchanged(
+    previous: Option<&Generation>,
+    name: &str,
+    component: &Component,
+    bytes: &[u8],
+) -> Option<LoadedComponent> {
+    let previous = previous?;
+    let loaded = previous.components.iter().find(|c| c.name() == name)?;
+    let same = previous.config.components.get(name) == Some(component)
+        && loaded.sha256() == wasm::sha256(bytes);
+    same.then(|| loaded.clone())
+}
+
+/// Makes the routes of a configuration over loaded components. A stage whose component and
+/// configuration are as in `previous` keeps its instances.
 pub(crate) fn routes(
     config: &Config,
     components: &[LoadedComponent],
     upstreams: &[Arc<Upstream>],
+    previous: Option<&Generation>,
 ) -> anyhow::Result<Vec<Route>> {
     let by_name: HashMap<&str, &LoadedComponent> = components
         .iter()
@@ -94,12 +116,14 @@ pub(crate) fn routes(
                     else {
                         return Err(anyhow!("no filter component {:?}", stage.filter));
                     };
-                    let filter = component
-                        .stage(&stage.config.to_string())
-                        .with_context(|| {
+                    let config_json = stage.config.to_string();
+                    let filter = match known_stage(previous, component, &config_json) {
+                        Some(filter) => filter,
+                        None => Arc::new(component.stage(&config_json).with_context(|| {
                             let (line, column) = stage.position;
                             format!("{}:{line}:{column}: route {:?}", config.file, route.name)
-                        })?;
+                        })?),
+                    };
                     Ok(Stage {
                         phases: filter.phases(),
                         filter,
@@ -111,4 +135,19 @@ pub(crate) fn routes(
             Ok(loaded.with_spin(route.spin.clone()))
         })
         .collect()
+}
+
+/// A stage that runs already with this component and configuration.
+fn known_stage(
+    previous: Option<&Generation>,
+    component: &Arc<FilterComponent>,
+    config_json: &str,
+) -> Option<Arc<FilterStage>> {
+    let stages = previous?.routes.iter().flat_map(|route| &route.stages);
+    stages
+        .map(|stage| &stage.filter)
+        .find(|filter| {
+            Arc::ptr_eq(filter.component(), component) && filter.config_json() == config_json
+        })
+        .cloned()
 }

@@ -3,9 +3,12 @@
 
 mod render;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 pub(crate) use render::render;
 
@@ -38,8 +41,12 @@ const COUNTS: usize = Count::LogDropped as usize + 1;
 #[derive(Debug)]
 pub(crate) struct Shard {
     counts: [AtomicU64; COUNTS],
-    routes: Vec<RouteCounts>,
+    /// By name, so that they outlive a configuration. Locked by reloads and by who asks.
+    routes: Mutex<BTreeMap<Arc<str>, Arc<RouteCounts>>>,
 }
+
+/// The name under which requests that match no route are counted.
+const NO_ROUTE: &str = "-";
 
 /// The counts of one route on one thread.
 #[derive(Debug, Default)]
@@ -52,12 +59,27 @@ pub(crate) struct RouteCounts {
 }
 
 impl Shard {
-    /// Counts for so many routes, and for requests that match none.
-    pub(crate) fn new(routes: usize) -> Self {
+    fn new() -> Self {
         Self {
             counts: Default::default(),
-            routes: (0..=routes).map(|_| RouteCounts::default()).collect(),
+            routes: Mutex::default(),
         }
+    }
+
+    /// The counts of these routes, and last those of requests that match none. Counts of routes that
+    /// are gone, their requests too, are forgotten.
+    pub(crate) fn of_routes<'a>(
+        &self,
+        names: impl Iterator<Item = &'a Arc<str>>,
+    ) -> Vec<Arc<RouteCounts>> {
+        let mut known = self.routes.lock();
+        let wanted = names
+            .cloned()
+            .chain([NO_ROUTE.into()])
+            .map(|name| Arc::clone(known.entry(name).or_default()))
+            .collect();
+        known.retain(|_, counts| Arc::strong_count(counts) > 1);
+        wanted
     }
 
     pub(crate) fn count(&self, what: Count) {
@@ -67,16 +89,16 @@ impl Shard {
     pub(crate) fn add(&self, what: Count, amount: u64) {
         self.counts[what as usize].fetch_add(amount, Relaxed);
     }
+}
 
-    /// A request has been answered. Without a route it matched none.
-    pub(crate) fn answered(&self, route: Option<usize>, status: u16, took: Duration, bytes: u64) {
-        let last = self.routes.len() - 1;
-        let counts = &self.routes[route.unwrap_or(last).min(last)];
+impl RouteCounts {
+    /// A request has been answered.
+    pub(crate) fn answered(&self, status: u16, took: Duration, bytes: u64) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        counts.classes[usize::from(status / 100).min(5)].fetch_add(1, Relaxed);
-        counts.buckets[BUCKETS.partition_point(|bound| *bound < micros)].fetch_add(1, Relaxed);
-        counts.micros.fetch_add(micros, Relaxed);
-        counts.bytes.fetch_add(bytes, Relaxed);
+        self.classes[usize::from(status / 100).min(5)].fetch_add(1, Relaxed);
+        self.buckets[BUCKETS.partition_point(|bound| *bound < micros)].fetch_add(1, Relaxed);
+        self.micros.fetch_add(micros, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
     }
 }
 
@@ -87,9 +109,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(threads: usize, routes: usize) -> Self {
+    pub(crate) fn new(threads: usize) -> Self {
         Self {
-            shards: (0..threads).map(|_| Arc::new(Shard::new(routes))).collect(),
+            shards: (0..threads).map(|_| Arc::new(Shard::new())).collect(),
         }
     }
 
@@ -100,23 +122,28 @@ impl Metrics {
             .sum()
     }
 
-    fn of_route(&self, route: usize, read: impl Fn(&RouteCounts) -> &AtomicU64) -> u64 {
-        self.shards
-            .iter()
-            .map(|shard| read(&shard.routes[route]).load(Relaxed))
-            .sum()
+    /// The counts of all threads, by route.
+    fn by_route(&self) -> BTreeMap<Arc<str>, Vec<Arc<RouteCounts>>> {
+        let mut all = BTreeMap::<_, Vec<_>>::new();
+        for shard in &self.shards {
+            for (name, counts) in &*shard.routes.lock() {
+                let of_name = all.entry(Arc::clone(name)).or_default();
+                of_name.push(Arc::clone(counts));
+            }
+        }
+        all
     }
 
     /// Requests answered, and those of them answered with 5xx, over all routes.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let routes = self.shards.first().map_or(0, |shard| shard.routes.len());
-        let class = |class: usize| -> u64 {
-            (0..routes)
-                .map(|route| self.of_route(route, |counts| &counts.classes[class]))
-                .sum()
-        };
+        let all: Vec<_> = self.by_route().into_values().flatten().collect();
+        let class = |class: usize| sum(&all, |counts| &counts.classes[class]);
         ((0..6).map(class).sum(), class(5))
     }
+}
+
+fn sum(counts: &[Arc<RouteCounts>], read: impl Fn(&RouteCounts) -> &AtomicU64) -> u64 {
+    counts.iter().map(|counts| read(counts).load(Relaxed)).sum()
 }
 
 #[cfg(test)]
@@ -125,19 +152,35 @@ mod tests {
 
     #[test]
     fn shards_add_up() {
-        let metrics = Metrics::new(2, 1);
-        metrics.shards[0].answered(Some(0), 200, Duration::from_micros(100), 10);
-        metrics.shards[1].answered(Some(0), 503, Duration::from_secs(60), 0);
-        metrics.shards[1].answered(None, 404, Duration::ZERO, 5);
+        let metrics = Metrics::new(2);
+        let name: Arc<str> = "a".into();
+        let of = |shard: usize| metrics.shards[shard].of_routes([&name].into_iter());
+        let (first, second) = (of(0), of(1));
+        first[0].answered(200, Duration::from_micros(100), 10);
+        second[0].answered(503, Duration::from_secs(60), 0);
+        second[1].answered(404, Duration::ZERO, 5);
         metrics.shards[0].count(Count::Accepted);
         metrics.shards[1].count(Count::Accepted);
         assert_eq!(metrics.totals(), (3, 1));
         assert_eq!(metrics.sum(Count::Accepted), 2);
-        assert_eq!(metrics.of_route(0, |counts| &counts.buckets[0]), 1);
-        assert_eq!(
-            metrics.of_route(0, |counts| &counts.buckets[BUCKETS.len()]),
-            1
-        );
-        assert_eq!(metrics.of_route(1, |counts| &counts.classes[4]), 1);
+        let routes = metrics.by_route();
+        let a = &routes["a"];
+        assert_eq!(sum(a, |counts| &counts.buckets[0]), 1);
+        assert_eq!(sum(a, |counts| &counts.buckets[BUCKETS.len()]), 1);
+        assert_eq!(sum(&routes[NO_ROUTE], |counts| &counts.classes[4]), 1);
+    }
+
+    #[test]
+    fn counts_outlive_a_configuration_and_not_their_route() {
+        let shard = Shard::new();
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let first = shard.of_routes([&a, &b].into_iter());
+        first[0].answered(200, Duration::ZERO, 1);
+        let second = shard.of_routes([&a].into_iter());
+        assert!(Arc::ptr_eq(&first[0], &second[0]));
+        assert!(shard.routes.lock().contains_key("b"));
+        drop(first);
+        drop(shard.of_routes([&a].into_iter()));
+        assert!(!shard.routes.lock().contains_key("b"));
     }
 }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -14,13 +15,12 @@ use crate::background::Background;
 use crate::cache::{Cache, CacheConfig};
 use crate::config::Config;
 use crate::control::{self, State};
+use crate::generation::{Base, Generation};
 use crate::metrics::Metrics;
-use crate::router::Table;
+use crate::reload::{Reloader, Reloads, Reread};
 use crate::shared::Shared;
 use crate::site_kv::SiteKv;
-use crate::upstream::Upstream;
-use crate::wasm::{PoolSize, Runtime, RuntimeOptions};
-use crate::{access_log, admin, capabilities, listener, load, worker};
+use crate::{access_log, admin, capabilities, listener, worker};
 
 /// What a node needs that stands in no file.
 #[derive(Clone, Debug, Default)]
@@ -31,12 +31,22 @@ pub struct Secrets {
     pub redis_url: Option<SecretString>,
 }
 
+/// What a node is started with besides its configuration.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// What stands in no file.
+    pub secrets: Secrets,
+    /// Reads the configuration again, for `POST /-/reload`; none: it cannot be.
+    pub reread: Option<Reread>,
+}
+
 /// A running node.
 #[derive(Debug)]
 pub struct Node {
     http_addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
+    reloader: Arc<Reloader>,
     /// Also stops the workers of a node that is dropped and not shut down.
     stop: DropGuard,
     workers: Vec<JoinHandle<()>>,
@@ -53,6 +63,20 @@ impl Node {
     /// A component that is refused, a port that is taken, a folder that cannot be written, a secret
     /// that is missing. The message names which.
     pub async fn start(config: Config, secrets: Secrets) -> anyhow::Result<Self> {
+        let options = Options {
+            secrets,
+            ..Options::default()
+        };
+        Self::start_with(config, options).await
+    }
+
+    /// As [`Node::start`], with more than secrets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::start`].
+    pub async fn start_with(config: Config, options: Options) -> anyhow::Result<Self> {
+        let Options { secrets, reread } = options;
         config.check_for_node()?;
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
@@ -85,44 +109,67 @@ impl Node {
             .name
             .clone()
             .unwrap_or_else(|| default_name(http_addr));
-        let shared = background
-            .run_blocking(move || share(config, name, capabilities, threads))
+        let base = Base {
+            capabilities,
+            threads,
+        };
+        let loading = base.clone();
+        let generation = background
+            .run_blocking(move || Generation::load(config, &loading, None))
             .await??;
-        let shared = Arc::new(shared);
-        if let Some(seq) = state.seq {
-            shared.control_seq.store(seq, Relaxed);
-        }
+        let shared = Arc::new(Shared {
+            name,
+            started_at: SystemTime::now(),
+            cache: cache(&generation.config),
+            current: ArcSwap::from_pointee(generation),
+            reloads: Reloads::default(),
+            metrics: Metrics::new(threads),
+            open: AtomicU32::new(0),
+            ready: AtomicBool::new(false),
+            control_seq: AtomicU64::new(state.seq.unwrap_or(0)),
+        });
+        let generation = shared.generation();
+        let config = &generation.config;
 
         let stop = CancellationToken::new().drop_guard();
-        let (sender, log) = if shared.config.log.access {
+        let (sender, log) = if config.log.access {
             let (sender, writer) = access_log::start(std::io::stdout())?;
             (Some(sender), Some(writer))
         } else {
             (None, None)
         };
-        let workers = sockets
+        let (workers, installs): (Vec<_>, Vec<_>) = sockets
             .into_iter()
             .enumerate()
             .map(|(index, socket)| {
                 worker::start(&shared, index, socket, sender.clone(), stop.token().clone())
             })
             .collect::<Result<Vec<_>, _>>()
-            .context("a worker thread cannot be started")?;
+            .context("a worker thread cannot be started")?
+            .into_iter()
+            .unzip();
+        let reloader = Arc::new(Reloader::new(
+            Arc::clone(&shared),
+            base,
+            installs,
+            reread,
+            background.handle(),
+        ));
         shared.ready.store(true, Relaxed);
 
         // The admin port and the control stream outlive the last request of the workers.
         if let Some(socket) = admin {
             background.spawn_until_stopped(|stopped| {
-                let node = Arc::clone(&shared);
+                let (node, reloader) = (Arc::clone(&shared), Arc::clone(&reloader));
                 async move {
                     match tokio::net::TcpListener::from_std(socket) {
-                        Ok(listener) => admin::serve(node, listener, stopped).await,
+                        Ok(listener) => admin::serve(node, reloader, listener, stopped).await,
                         Err(error) => tracing::error!(%error, "the admin port cannot be served"),
                     }
                 }
             });
         }
-        match (&shared.config.control, secrets.control_token) {
+        match (&config.control, secrets.control_token) {
             (Some(control), Some(token)) => {
                 let client = control::Client {
                     node: Arc::clone(&shared),
@@ -145,6 +192,7 @@ impl Node {
             http_addr,
             admin_addr,
             shared,
+            reloader,
             stop,
             workers,
             log,
@@ -168,6 +216,25 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// Replaces the configuration; tells the number of its generation. Requests in flight end under
+    /// the old one. Cache, counters and connections live on, and so does what has not changed.
+    ///
+    /// # Errors
+    ///
+    /// Why the new one is refused; the old one stays in force.
+    pub async fn reload(&self, config: Config) -> anyhow::Result<u64> {
+        self.reloader.reload(config).await
+    }
+
+    /// Reads the configuration again and replaces the running one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::reload`]; or that the node was started without [`Options::reread`].
+    pub async fn reread(&self) -> anyhow::Result<u64> {
+        self.reloader.reread().await
     }
 
     /// Stops: takes no more connections, lets open requests end within the grace period, then ends
@@ -206,90 +273,11 @@ fn default_name(http_addr: SocketAddr) -> String {
     format!("{}-{}", host.nodename().to_string_lossy(), http_addr.port())
 }
 
-/// Loads and configures everything that the threads share.
-fn share(
-    config: Config,
-    name: String,
-    capabilities: crate::capability::Capabilities,
-    threads: usize,
-) -> anyhow::Result<Shared> {
-    let upstreams: Vec<_> = config
-        .upstreams
-        .iter()
-        .map(|(name, upstream)| Arc::new(Upstream::new(name, upstream.clone())))
-        .collect();
-    let mut options = RuntimeOptions::new(capabilities);
-    options.cache_dir = Some(config.node.data_dir.join("compiled"));
-    (options.filters, options.services) = pool_sizes(&config, threads);
-    let runtime = Runtime::new(options).context("the component host cannot be started")?;
-    let components = load::components(&config, &runtime)?;
-    let routes = load::routes(&config, &components, &upstreams)?;
-    let mut table = Table::default();
-    for (index, route) in config.routes.iter().enumerate() {
-        table
-            .insert(&route.hosts, &route.paths, index)
-            .map_err(anyhow::Error::msg)?;
-    }
-    let cache = Cache::new(CacheConfig {
+fn cache(config: &Config) -> Arc<Cache> {
+    Cache::new(CacheConfig {
         max_bytes: config.cache.max_bytes.0,
         max_object_bytes: config.cache.max_object_bytes.0,
         max_variants: config.cache.max_variants as usize,
         collapse_timeout: config.cache.collapse_timeout,
-    });
-    let metrics = Metrics::new(threads, routes.len());
-    Ok(Shared {
-        name,
-        started_at: SystemTime::now(),
-        config,
-        table,
-        routes,
-        components,
-        upstreams,
-        cache,
-        metrics,
-        open: AtomicU32::new(0),
-        ready: AtomicBool::new(false),
-        control_seq: AtomicU64::new(0),
     })
-}
-
-/// Room for all instances that can be busy at once, by kind.
-fn pool_sizes(config: &Config, threads: usize) -> (PoolSize, PoolSize) {
-    use crate::config::{ComponentKind, Target};
-    let size_of = |kind: ComponentKind, users: &dyn Fn(&str) -> usize| {
-        let of_kind = config
-            .components
-            .iter()
-            .filter(|(_, component)| component.kind == kind);
-        of_kind.fold(
-            PoolSize {
-                instances: 1,
-                memory: 1 << 20,
-            },
-            |size, (name, component)| {
-                let busy = users(name) * threads * component.max_instances as usize;
-                let busy = u32::try_from(busy + 1).unwrap_or(u32::MAX);
-                PoolSize {
-                    instances: size.instances.saturating_add(busy).min(10_000),
-                    memory: size.memory.max(component.memory.as_usize()),
-                }
-            },
-        )
-    };
-    let stages = |name: &str| {
-        config
-            .routes
-            .iter()
-            .flat_map(|route| &route.stages)
-            .filter(|s| s.filter == name)
-            .count()
-    };
-    let targets = |name: &str| {
-        let is = |route: &&crate::config::Route| matches!(&route.target, Target::Service(s) if s == name);
-        config.routes.iter().filter(is).count().min(1)
-    };
-    (
-        size_of(ComponentKind::Filter, &stages),
-        size_of(ComponentKind::Service, &targets),
-    )
 }

@@ -14,8 +14,9 @@ use crate::body::Body;
 use crate::config::OnError;
 use crate::error::ProxyError;
 use crate::exchange::Exchange;
+use crate::setup::RouteTrip;
 use crate::wasm::{Phase, StageError, Verdict};
-use crate::worker::{RouteTrip, Worker};
+use crate::worker::Worker;
 
 /// An answer on its way to the client.
 pub(crate) type Answer = stages::Answer<Body>;

@@ -10,8 +10,9 @@ use crate::shared::Shared;
 
 /// What is in force: name, version, routes and components.
 pub(crate) fn summary(node: &Shared) -> Value {
-    let routes: Vec<Value> = node.config.routes.iter().map(route).collect();
-    let components: Vec<Value> = node
+    let generation = node.generation();
+    let routes: Vec<Value> = generation.config.routes.iter().map(route).collect();
+    let components: Vec<Value> = generation
         .components
         .iter()
         .map(|component| {
@@ -27,7 +28,10 @@ pub(crate) fn summary(node: &Shared) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "started_at": humantime::format_rfc3339_seconds(node.started_at).to_string(),
         "seq": node.control_seq.load(Relaxed),
-        "config_sha256": node.config.sha256,
+        "config_sha256": generation.config.sha256,
+        "generation": generation.number,
+        "loaded_at": humantime::format_rfc3339_seconds(generation.loaded_at).to_string(),
+        "last_refused": refused(node),
         "routes": routes,
         "components": components,
     })
@@ -39,6 +43,7 @@ pub(crate) fn heartbeat(node: &Shared, http_addr: SocketAddr) -> Value {
     report["http_addr"] = json!(http_addr.to_string());
     let (requests, errors_5xx) = node.metrics.totals();
     let traps: u64 = node
+        .generation()
         .components
         .iter()
         .map(|component| component.counters().snapshot().traps)
@@ -54,6 +59,15 @@ pub(crate) fn heartbeat(node: &Shared, http_addr: SocketAddr) -> Value {
         "cache_bytes": cache.bytes,
     });
     report
+}
+
+fn refused(node: &Shared) -> Value {
+    node.reloads.last_refused().map_or(Value::Null, |refused| {
+        json!({
+            "at": humantime::format_rfc3339_seconds(refused.at).to_string(),
+            "reason": refused.reason,
+        })
+    })
 }
 
 fn route(route: &crate::config::Route) -> Value {

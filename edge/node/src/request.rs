@@ -30,14 +30,16 @@ pub(crate) async fn answer(
     request: http::Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
     let (mut parts, incoming) = request.into_parts();
+    let setup = worker.setup();
     let id = id_of(&worker, &connection, &parts.headers);
     let mut record = Record::new(
         Rc::clone(&worker),
+        Rc::clone(&setup),
         Rc::clone(&connection),
         &parts,
         Arc::clone(&id),
     );
-    let listen = &worker.node.config.listen;
+    let listen = &setup.config.listen;
     let body = body_of(&parts, incoming, listen.max_body_bytes.0);
     let admitted = admission::admit(&mut parts, &*connection, &listen.trusted_proxies);
     let (admitted, body) = match (admitted, body) {
@@ -49,12 +51,12 @@ pub(crate) async fn answer(
     record.authority = Arc::clone(&admitted.authority);
     record.client = admitted.client;
     let path = parts.uri.path();
-    let Some(index) = worker.node.table.find(&admitted.authority, path) else {
+    let Some(index) = setup.table.find(&admitted.authority, path) else {
         let refusal = Refusal::new(StatusCode::NOT_FOUND, "There is nothing here.");
         return Ok(refuse(record, &connection, &refusal, &id));
     };
     record.route = Some(index);
-    let route = &worker.node.routes[index];
+    let route = &setup.routes[index];
     if route.spin.is_some() {
         let port = match connection.peer == admitted.client {
             true => connection.peer_port,
@@ -63,7 +65,7 @@ pub(crate) async fn answer(
         parts.extensions.insert(PeerPort(port));
     }
     let exchange = Box::new(Exchange::new(id, admitted, Arc::clone(&route.name), parts));
-    let trip = &worker.trips[index];
+    let trip = &setup.trips[index];
     let (exchange, (parts, body)) = pipeline::run(&worker, route, trip, exchange, body).await;
     record.upstream = exchange
         .request

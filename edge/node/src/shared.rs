@@ -1,27 +1,24 @@
-//! What all threads of a node share, made once at start.
+//! What all threads of a node share for as long as it lives, whatever its configuration becomes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
+
 use crate::cache::Cache;
-use crate::config::Config;
+use crate::generation::Generation;
 use crate::metrics::Metrics;
-use crate::pipeline::{LoadedComponent, Route};
-use crate::router::Table;
-use crate::upstream::Upstream;
+use crate::reload::Reloads;
 
 /// What all threads of a node share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) started_at: SystemTime,
-    pub(crate) config: Config,
-    pub(crate) table: Table,
-    /// In the order of the configuration, as the table numbers them.
-    pub(crate) routes: Vec<Route>,
-    pub(crate) components: Vec<LoadedComponent>,
-    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// The configuration in force. Workers have it in their setup and do not look here.
+    pub(crate) current: ArcSwap<Generation>,
+    pub(crate) reloads: Reloads,
     pub(crate) cache: Arc<Cache>,
     pub(crate) metrics: Metrics,
     /// Client connections open, against the bound.
@@ -32,16 +29,23 @@ pub(crate) struct Shared {
     pub(crate) control_seq: AtomicU64,
 }
 
+impl Shared {
+    /// The configuration in force.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+}
+
 /// A place among the open connections, until dropped.
 #[derive(Debug)]
 pub(crate) struct Place(Arc<Shared>);
 
 impl Place {
-    /// Takes a place; none when all are taken.
-    pub(crate) fn take(node: &Arc<Shared>) -> Option<Self> {
+    /// Takes one of `most` places; none when all are taken.
+    pub(crate) fn take(node: &Arc<Shared>, most: u32) -> Option<Self> {
         let before = node.open.fetch_add(1, Relaxed);
         let place = Self(Arc::clone(node));
-        (before < node.config.listen.max_connections).then_some(place)
+        (before < most).then_some(place)
     }
 }
 

@@ -26,6 +26,7 @@ pub use check::check_filter;
 pub use counters::{Counters, CountersSnapshot};
 pub use error::{LoadError, RuntimeError, StageError};
 pub use filter::{FilterComponent, FilterStage};
+pub(crate) use inspect::sha256;
 pub use limits::{Limits, PoolSize};
 pub use outbound::{Outbound, OutboundFuture};
 pub use runtime::{Runtime, RuntimeOptions};

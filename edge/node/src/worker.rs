@@ -8,20 +8,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Lines, Sender};
-use crate::cache::Fetch;
-use crate::connection::{self, LocalExecutor};
+use crate::generation::Generation;
 use crate::ids::Ids;
 use crate::listener;
 use crate::metrics::{Count, Shard};
-use crate::pipeline::Trip;
+use crate::reload::Install;
+use crate::setup::Setup;
 use crate::shared::Shared;
-use crate::upstream::{self, Pools};
+use crate::upstream;
 
 /// How often pools are swept and log lines handed over.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -33,12 +32,8 @@ pub(crate) struct Worker {
     /// None when the access log is off.
     pub(crate) log: Option<RefCell<Lines>>,
     pub(crate) ids: RefCell<Ids>,
-    pub(crate) http1: http1::Builder,
-    pub(crate) http2: http2::Builder<LocalExecutor>,
-    /// By route.
-    pub(crate) trips: Vec<RouteTrip>,
     pub(crate) no_authority: Arc<str>,
-    pools: Arc<Pools>,
+    setup: RefCell<Rc<Setup>>,
     draining: Cell<bool>,
     drain: Notify,
     /// Connections being served.
@@ -46,38 +41,36 @@ pub(crate) struct Worker {
     unserved: Notify,
 }
 
-/// Trips to the target of one route, for the pipeline and for the cache.
-pub(crate) struct RouteTrip {
-    pub(crate) direct: Rc<Trip>,
-    pub(crate) fetch: Rc<dyn Fetch>,
-}
-
 impl Worker {
     fn new(node: &Arc<Shared>, index: usize, log: Option<Sender>) -> Self {
-        let listen = &node.config.listen;
-        let pools = Arc::new(Pools::new(&node.upstreams));
-        let trips = (0..node.routes.len())
-            .map(|route| {
-                let direct = Rc::new(Trip::new(Arc::clone(node), Arc::clone(&pools), route));
-                let fetch = Rc::clone(&direct) as Rc<dyn Fetch>;
-                RouteTrip { direct, fetch }
-            })
-            .collect();
+        let metrics = Arc::clone(&node.metrics.shards[index]);
+        let setup = Setup::new(node.generation(), &metrics, None);
+        upstream::install(&setup.pools);
         Self {
-            metrics: Arc::clone(&node.metrics.shards[index]),
+            metrics,
             log: log.map(|sender| RefCell::new(Lines::new(sender))),
             ids: RefCell::new(Ids::new()),
-            http1: connection::http1_builder(listen),
-            http2: connection::http2_builder(listen),
-            trips,
             no_authority: "".into(),
-            pools,
+            setup: RefCell::new(Rc::new(setup)),
             draining: Cell::new(false),
             drain: Notify::new(),
             served: Cell::new(0),
             unserved: Notify::new(),
             node: Arc::clone(node),
         }
+    }
+
+    /// What to serve with: of the configuration in force.
+    pub(crate) fn setup(&self) -> Rc<Setup> {
+        Rc::clone(&self.setup.borrow())
+    }
+
+    /// Changes over to another configuration. Requests in flight keep theirs.
+    fn install(&self, generation: Arc<Generation>) {
+        let setup = Setup::new(generation, &self.metrics, Some(&self.setup()));
+        upstream::install(&setup.pools);
+        let before = self.setup.replace(Rc::new(setup));
+        drop(before);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -99,7 +92,7 @@ impl Worker {
     }
 
     fn housekeep(&self) {
-        self.pools.sweep();
+        self.setup().pools.sweep();
         if let Some(log) = &self.log {
             let dropped = log.borrow_mut().hand_over();
             self.metrics.add(Count::LogDropped, dropped);
@@ -135,20 +128,23 @@ pub(crate) fn start(
     socket: TcpListener,
     log: Option<Sender>,
     stop: CancellationToken,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<(JoinHandle<()>, mpsc::Sender<Install>)> {
+    // One reload at a time.
+    let (sender, installs) = mpsc::channel(1);
     let node = Arc::clone(node);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name(format!("zephyr-edge-{index}"))
         .spawn(move || {
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, run(node, index, socket, log, stop));
+            tasks.block_on(&runtime, run(node, index, socket, log, installs, stop));
             // What outlives the grace period ends here, connections to upstreams included.
             drop(tasks);
             runtime.shutdown_background();
-        })
+        })?;
+    Ok((thread, sender))
 }
 
 async fn run(
@@ -156,10 +152,10 @@ async fn run(
     index: usize,
     socket: TcpListener,
     log: Option<Sender>,
+    mut installs: mpsc::Receiver<Install>,
     stop: CancellationToken,
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
-    upstream::install(&worker.pools);
     let listener = match tokio::net::TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => {
@@ -173,6 +169,11 @@ async fn run(
     loop {
         tokio::select! {
             _ = tick.tick() => worker.housekeep(),
+            Some(install) = installs.recv() => {
+                worker.install(install.generation);
+                // Whoever asked may have gone.
+                let _ = install.done.send(());
+            }
             () = stop.cancelled() => break,
         }
     }
@@ -180,7 +181,7 @@ async fn run(
     accepting.abort();
     worker.draining.set(true);
     worker.drain.notify_waiters();
-    let grace = node.config.node.shutdown_grace;
+    let grace = worker.setup().config.node.shutdown_grace;
     if tokio::time::timeout(grace, worker.all_served())
         .await
         .is_err()

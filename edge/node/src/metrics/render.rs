@@ -2,13 +2,15 @@
 
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::UNIX_EPOCH;
 
-use super::{BUCKETS, Count};
+use super::{BUCKETS, Count, sum};
 use crate::shared::Shared;
 
 /// All metrics of a node.
 pub(crate) fn render(node: &Shared) -> String {
     let mut text = Text(String::with_capacity(16 * 1024));
+    configuration(&mut text, node);
     connections(&mut text, node);
     requests(&mut text, node);
     cache(&mut text, node);
@@ -41,6 +43,28 @@ impl Text {
         self.head(name, kind, help);
         self.line(name, &[], value);
     }
+}
+
+fn configuration(text: &mut Text, node: &Shared) {
+    let generation = node.generation();
+    text.single(
+        "zephyr_edge_config_generation",
+        "gauge",
+        "Number of the configuration in force.",
+        generation.number,
+    );
+    let loaded = generation.loaded_at.duration_since(UNIX_EPOCH);
+    text.single(
+        "zephyr_edge_config_loaded_timestamp_seconds",
+        "gauge",
+        "When the configuration in force was loaded.",
+        loaded.unwrap_or_default().as_secs(),
+    );
+    let name = "zephyr_edge_config_reloads_total";
+    text.head(name, "counter", "Reloads of the configuration, by result.");
+    let (accepted, refused) = node.reloads.counts();
+    text.line(name, &[("result", "accepted")], accepted);
+    text.line(name, &[("result", "refused")], refused);
 }
 
 fn connections(text: &mut Text, node: &Shared) {
@@ -86,27 +110,19 @@ fn connections(text: &mut Text, node: &Shared) {
 }
 
 fn requests(text: &mut Text, node: &Shared) {
-    let names = || {
-        node.routes
-            .iter()
-            .map(|route| &*route.name)
-            .chain(["-"])
-            .enumerate()
-    };
+    let routes = node.metrics.by_route();
     let name = "zephyr_edge_requests_total";
     text.head(
         name,
         "counter",
         "Requests answered, by route and class of status.",
     );
-    for (route, label) in names() {
+    for (label, counts) in &routes {
         for (class, class_label) in ["other", "1xx", "2xx", "3xx", "4xx", "5xx"]
             .iter()
             .enumerate()
         {
-            let value = node
-                .metrics
-                .of_route(route, |counts| &counts.classes[class]);
+            let value = sum(counts, |counts| &counts.classes[class]);
             if value > 0 || class >= 2 {
                 text.line(name, &[("route", label), ("class", class_label)], value);
             }
@@ -118,8 +134,8 @@ fn requests(text: &mut Text, node: &Shared) {
         "counter",
         "Bytes of bodies sent to clients, by route.",
     );
-    for (route, label) in names() {
-        let value = node.metrics.of_route(route, |counts| &counts.bytes);
+    for (label, counts) in &routes {
+        let value = sum(counts, |counts| &counts.bytes);
         text.line(name, &[("route", label)], value);
     }
     text.head(
@@ -127,19 +143,17 @@ fn requests(text: &mut Text, node: &Shared) {
         "histogram",
         "Time to answer, by route.",
     );
-    for (route, label) in names() {
+    for (label, counts) in &routes {
         let mut count = 0;
         for bucket in 0..=BUCKETS.len() {
-            count += node
-                .metrics
-                .of_route(route, |counts| &counts.buckets[bucket]);
+            count += sum(counts, |counts| &counts.buckets[bucket]);
             let bound = BUCKETS
                 .get(bucket)
                 .map_or_else(|| "+Inf".into(), |bound| seconds(*bound));
-            let labels = [("route", label), ("le", bound.as_str())];
+            let labels = [("route", &**label), ("le", bound.as_str())];
             text.line("zephyr_edge_request_seconds_bucket", &labels, count);
         }
-        let micros = node.metrics.of_route(route, |counts| &counts.micros);
+        let micros = sum(counts, |counts| &counts.micros);
         text.line(
             "zephyr_edge_request_seconds_sum",
             &[("route", label)],
@@ -187,7 +201,8 @@ fn cache(text: &mut Text, node: &Shared) {
 }
 
 fn components(text: &mut Text, node: &Shared) {
-    let all: Vec<_> = node
+    let generation = node.generation();
+    let all: Vec<_> = generation
         .components
         .iter()
         .map(|component| (component.name(), component.counters().snapshot()))
@@ -246,7 +261,8 @@ fn components(text: &mut Text, node: &Shared) {
 fn upstreams(text: &mut Text, node: &Shared) {
     let name = "zephyr_edge_upstream_in_flight";
     text.head(name, "gauge", "Requests being answered by upstreams.");
-    for upstream in &node.upstreams {
+    let generation = node.generation();
+    for upstream in &generation.upstreams {
         text.line(name, &[("upstream", &upstream.name)], upstream.in_flight());
     }
     type Read = fn(&crate::upstream::Counts) -> &std::sync::atomic::AtomicU64;
@@ -280,7 +296,7 @@ fn upstreams(text: &mut Text, node: &Shared) {
     for (name, help, read) in rows {
         let name = format!("zephyr_edge_upstream_{name}_total");
         text.head(&name, "counter", help);
-        for upstream in &node.upstreams {
+        for upstream in &generation.upstreams {
             let value = read(&upstream.counts).load(Relaxed);
             text.line(&name, &[("upstream", &upstream.name)], value);
         }

@@ -33,7 +33,7 @@ pub(crate) enum Target {
 /// A filter in a pipeline.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) filter: FilterStage,
+    pub(crate) filter: Arc<FilterStage>,
     pub(crate) phases: Phases,
     pub(crate) on_error: OnError,
 }

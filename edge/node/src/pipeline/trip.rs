@@ -16,7 +16,7 @@ use crate::error::{ProxyError, Source};
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::forwarded;
-use crate::shared::Shared;
+use crate::generation::Generation;
 use crate::spin;
 use crate::upstream::{Pools, send};
 use crate::wasm::{ServiceComponent, StageError};
@@ -28,14 +28,18 @@ pub(crate) struct UpstreamTime(pub(crate) Duration);
 /// Trips to the target of one route, from one worker.
 #[derive(Debug)]
 pub(crate) struct Trip {
-    node: Arc<Shared>,
+    generation: Arc<Generation>,
     pools: Arc<Pools>,
     route: usize,
 }
 
 impl Trip {
-    pub(crate) fn new(node: Arc<Shared>, pools: Arc<Pools>, route: usize) -> Self {
-        Self { node, pools, route }
+    pub(crate) fn new(generation: Arc<Generation>, pools: Arc<Pools>, route: usize) -> Self {
+        Self {
+            generation,
+            pools,
+            route,
+        }
     }
 
     /// The trip of a request that no cache looks at.
@@ -44,7 +48,7 @@ impl Trip {
         x: &mut Exchange,
         body: Body,
     ) -> Result<Answer, ProxyError> {
-        let phases = self.node.routes[self.route].phases;
+        let phases = self.generation.routes[self.route].phases;
         let mut request = Request::new(body);
         *request.method_mut() = x.request.method.clone();
         *request.uri_mut() = x.request.uri.clone();
@@ -64,7 +68,7 @@ impl Trip {
         x: &mut Exchange,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, ProxyError> {
-        let route = &self.node.routes[self.route];
+        let route = &self.generation.routes[self.route];
         forwarded::dress(x, request.headers_mut());
         if let Some(trigger) = &route.spin {
             spin::dress(trigger, x, request.headers_mut());

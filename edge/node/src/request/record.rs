@@ -14,6 +14,7 @@ use crate::access_log::Entry;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::metrics::Count;
+use crate::setup::Setup;
 use crate::worker::Worker;
 
 /// The status logged for a request whose client left before there was an answer, as nginx has it.
@@ -22,6 +23,7 @@ const CLIENT_LEFT: u16 = 499;
 /// The record of one request.
 pub(super) struct Record {
     worker: Rc<Worker>,
+    setup: Rc<Setup>,
     connection: Rc<Connection>,
     started: Instant,
     method: Method,
@@ -47,6 +49,7 @@ impl std::fmt::Debug for Record {
 impl Record {
     pub(super) fn new(
         worker: Rc<Worker>,
+        setup: Rc<Setup>,
         connection: Rc<Connection>,
         parts: &Parts,
         id: Arc<str>,
@@ -56,6 +59,7 @@ impl Record {
         let client = connection.peer;
         Self {
             worker,
+            setup,
             connection,
             started: Instant::now(),
             method: parts.method.clone(),
@@ -107,7 +111,7 @@ impl Record {
         }
         let took = self.started.elapsed();
         let worker = &self.worker;
-        worker.metrics.answered(self.route, status, took, bytes);
+        self.setup.counts(self.route).answered(status, took, bytes);
         self.connection.leave();
         let Some(log) = &worker.log else { return };
         let dropped = log.borrow_mut().add(&Entry {
@@ -127,7 +131,7 @@ impl Record {
             },
             route: self
                 .route
-                .map_or("-", |route| &worker.node.routes[route].name),
+                .map_or("-", |route| &self.setup.routes[route].name),
             status,
             bytes,
             took,

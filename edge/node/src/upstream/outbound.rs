@@ -1,7 +1,7 @@
 //! Requests of service components to upstreams.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::{HeaderValue, StatusCode, header};
 
@@ -13,13 +13,17 @@ use crate::fields;
 use crate::wasm::{Outbound, OutboundFuture};
 
 thread_local! {
-    /// The pools of the worker on this thread: components run on the worker that called them.
-    static POOLS: RefCell<Option<Arc<Pools>>> = const { RefCell::new(None) };
+    /// The pools of the worker on this thread: components run on the worker that called them. The
+    /// last are the newest; older ones are of generations that still have requests in flight.
+    static POOLS: RefCell<Vec<Weak<Pools>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes these the pools of the current thread.
+/// Makes these the pools of the current thread, for as long as the caller keeps them.
 pub(crate) fn install(pools: &Arc<Pools>) {
-    POOLS.set(Some(Arc::clone(pools)));
+    POOLS.with_borrow_mut(|all| {
+        all.retain(|pools| pools.strong_count() > 0);
+        all.push(Arc::downgrade(pools));
+    });
 }
 
 /// Sends the requests of one service to the upstreams it may ask.
@@ -51,7 +55,10 @@ pub(crate) fn send_named(name: &str, request: http::Request<Body>) -> OutboundFu
 }
 
 fn pool_named(name: &str) -> Option<Arc<Pool>> {
-    POOLS.with_borrow(|pools| pools.as_ref()?.named(name).cloned())
+    POOLS.with_borrow(|all| {
+        let mut living = all.iter().rev().filter_map(Weak::upgrade);
+        living.find_map(|pools| pools.named(name).cloned())
+    })
 }
 
 fn send_through(pool: Option<Arc<Pool>>, request: http::Request<Body>) -> OutboundFuture {

@@ -16,11 +16,18 @@ use crate::error::ProxyError;
 pub(crate) struct Pools(Vec<Arc<Pool>>);
 
 impl Pools {
-    pub(crate) fn new(upstreams: &[Arc<Upstream>]) -> Self {
+    /// A pool an upstream; those of `previous` for upstreams that it has too.
+    pub(crate) fn new(upstreams: &[Arc<Upstream>], previous: Option<&Self>) -> Self {
+        let kept = |upstream: &Arc<Upstream>| {
+            let pools = previous.map_or(&[][..], |previous| &previous.0);
+            let same = |pool: &&Arc<Pool>| Arc::ptr_eq(&pool.upstream, upstream);
+            pools.iter().find(same).cloned()
+        };
+        let new = |upstream: &Arc<Upstream>| Arc::new(Pool::new(Arc::clone(upstream)));
         Self(
             upstreams
                 .iter()
-                .map(|upstream| Arc::new(Pool::new(Arc::clone(upstream))))
+                .map(|upstream| kept(upstream).unwrap_or_else(|| new(upstream)))
                 .collect(),
         )
     }

@@ -176,6 +176,11 @@ impl FilterStage {
         self.component.name()
     }
 
+    /// What the filter was configured with.
+    pub fn config_json(&self) -> &str {
+        &self.config_json
+    }
+
     /// The component.
     pub fn component(&self) -> &Arc<FilterComponent> {
         &self.component

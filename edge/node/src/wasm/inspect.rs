@@ -134,7 +134,7 @@ pub(super) fn check_imports(
 }
 
 /// The SHA-256 of bytes in lower-case hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .fold(String::with_capacity(64), |mut hex, byte| {

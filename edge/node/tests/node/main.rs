@@ -9,6 +9,7 @@ mod filters;
 mod forwarding;
 mod framing;
 mod limits;
+mod reload;
 mod routing;
 mod services;
 mod shutdown;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::quantity::{self, Size};
 
 /// The response cache.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheSection {
     /// What all stored answers may take.

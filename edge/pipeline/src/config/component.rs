@@ -14,7 +14,7 @@ use super::{ParseOptions, UpstreamConfig};
 use crate::spin::Grants;
 
 /// A component's file and the limits it runs in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Component {
     /// The file.
     pub path: PathBuf,

@@ -8,7 +8,7 @@ use super::quantity;
 use super::upstream::Origin;
 
 /// The origin that the node joins.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
     /// Where the origin is.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// Keys and values of filters.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kv {
     /// Where they are kept.

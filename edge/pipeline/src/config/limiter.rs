@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::quantity;
 
 /// Where rate limits are counted.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limiter {
     /// Where the counters are.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// What the node logs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// One JSON line a request on standard output.

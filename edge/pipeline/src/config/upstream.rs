@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::quantity;
 
 /// A server that the node asks.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Where it is.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What one component of a Spin application is given, by its manifest, and nothing else.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Grants {
     /// Labels of the key-value stores that it may open.
     pub stores: BTreeSet<String>,

@@ -1,10 +1,11 @@
 //! A node under test.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
-use zephyr_edge::{Config, Node, ParseOptions, Secrets};
+use zephyr_edge::{Config, Node, Options, ParseOptions, Secrets};
 
 use super::{Answer, get};
 
@@ -31,22 +32,31 @@ impl TestNode {
         config: &str,
         secrets: Secrets,
     ) -> anyhow::Result<Self> {
-        let mut text = format!("[node]\nthreads = 2\ndata_dir = {:?}\n", data_dir.path());
-        if !config.contains("[listen]") {
-            text.push_str("[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n");
-        }
-        if !config.contains("[log]") {
-            text.push_str("[log]\naccess = false\n");
-        }
-        text.push_str(config);
-        let options = ParseOptions {
-            file: "zephyr.toml".into(),
-            base_dir: data_dir.path().to_owned(),
-            components_dir: components_dir(),
+        let file = data_dir.path().join("zephyr.toml");
+        std::fs::write(&file, whole(data_dir.path(), config)).unwrap();
+        let options = Options {
+            secrets,
+            reread: Some(Arc::new({
+                let file = file.clone();
+                move || read(&file)
+            })),
         };
-        let config = Config::parse(&text, &options)?;
-        let node = Node::start(config, secrets).await?;
+        let config = read(&file)?;
+        let node = Node::start_with(config, options).await?;
         Ok(Self { node, data_dir })
+    }
+
+    /// Replaces the configuration file; the node does not know yet.
+    pub(crate) fn write_config(&self, config: &str) {
+        let file = self.data_dir.path().join("zephyr.toml");
+        std::fs::write(file, whole(self.data_dir.path(), config)).unwrap();
+    }
+
+    /// Replaces the configuration file and asks the admin port to read it.
+    pub(crate) async fn reload(&self, config: &str) -> Answer {
+        self.write_config(config);
+        let post = http::Request::post("/-/reload").body(String::new());
+        super::request(self.admin(), post.unwrap()).await
     }
 
     pub(crate) fn http(&self) -> SocketAddr {
@@ -78,6 +88,28 @@ impl TestNode {
         self.node.shutdown().await;
         self.data_dir
     }
+}
+
+fn read(file: &Path) -> anyhow::Result<Config> {
+    let options = ParseOptions {
+        file: "zephyr.toml".into(),
+        base_dir: file.parent().unwrap().to_owned(),
+        components_dir: components_dir(),
+    };
+    Ok(Config::parse(&std::fs::read_to_string(file)?, &options)?)
+}
+
+/// A configuration with what it does not say about the node, listening and logging.
+fn whole(data_dir: &Path, config: &str) -> String {
+    let mut text = format!("[node]\nthreads = 2\ndata_dir = {data_dir:?}\n");
+    if !config.contains("[listen]") {
+        text.push_str("[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n");
+    }
+    if !config.contains("[log]") {
+        text.push_str("[log]\naccess = false\n");
+    }
+    text.push_str(config);
+    text
 }
 
 /// Where `cargo xtask` has put the components.
