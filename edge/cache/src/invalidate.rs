@@ -28,6 +28,24 @@ pub fn also(response: &HeaderMap, scheme: &str, authority: &str, path: &str) -> 
         .collect()
 }
 
+/// Whether the answer's content is what its own URL names (RFC 9110, section 9.3.3): an answer to
+/// POST then stands for a GET.
+#[must_use]
+pub fn names_itself(response: &HeaderMap, scheme: &str, authority: &str, uri: &Uri) -> bool {
+    let mut lines = response.get_all(header::CONTENT_LOCATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let own = uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    let target = line
+        .to_str()
+        .ok()
+        .and_then(|line| resolve(line, scheme, authority, uri.path()));
+    target.is_some_and(|target| target == format!("{scheme}://{authority}{own}"))
+}
+
 fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<String> {
     let target = target.split('#').next().unwrap_or_default();
     if let Some(rest) = target.strip_prefix("//") {
@@ -81,6 +99,26 @@ mod tests {
             "",
         ] {
             assert!(named(foreign).is_empty(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_be_what_its_own_url_names() {
+        let uri = Uri::from_static("/x/y?z");
+        let names = |location: &str| {
+            let headers = crate::fields(&[("content-location", location)]);
+            names_itself(&headers, "http", "a.example", &uri)
+        };
+        for own in [
+            "/x/y?z",
+            "y?z",
+            "http://A.example/x/y?z",
+            "//a.example/x/y?z",
+        ] {
+            assert!(names(own), "{own}");
+        }
+        for other in ["/x/y", "/x/y?Z", "https://a.example/x/y?z", "", "?z"] {
+            assert!(!names(other), "{other}");
         }
     }
 

@@ -4,7 +4,9 @@
 //! * [`way`]: has the cache anything to do with this request?
 //! * [`key`]: which requests ask for the same thing (section 2)
 //! * [`storable`]: may this answer be stored? (section 3)
-//! * [`freshness`], [`age`], [`targeted`]: for how long is it fresh? (section 4.2, RFC 9213)
+//! * [`part`]: what is a part of an answer good for? (sections 3.3 and 3.4)
+//! * [`freshness`], [`age`], [`targeted`], [`surrogate`]: for how long is it fresh? (section 4.2, RFC
+//!   9213)
 //! * [`reuse`], [`request`]: may a stored answer be given to this request? (section 4, RFC 5861)
 //! * [`vary`]: is it the right one of several? (section 4.1)
 //! * [`answer`], [`conditional`], [`range`]: what of it does the client want? (RFC 9110, sections 13
@@ -23,7 +25,9 @@ pub mod freshness;
 pub mod groups;
 pub mod invalidate;
 pub mod key;
+mod language;
 pub mod name;
+pub mod part;
 pub mod purge;
 pub mod range;
 pub mod request;
@@ -33,13 +37,16 @@ pub mod status;
 pub mod storable;
 pub mod stored;
 mod structured;
+pub mod surrogate;
 pub mod targeted;
 pub mod vary;
 pub mod way;
+mod why_not;
 
 pub use cache_control::CacheControl;
 pub use freshness::Freshness;
 pub use name::Name;
+pub use part::Part;
 pub use purge::Purge;
 pub use request::RequestDirectives;
 pub use reuse::{Look, Reuse};

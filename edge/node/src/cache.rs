@@ -12,13 +12,16 @@ mod clock;
 mod fill;
 mod flight;
 mod forward;
+mod head;
 mod keep;
 mod key;
 mod lookup;
 mod pipe;
 mod refresh;
+mod rest;
 mod serve;
 mod shard;
+mod splice;
 mod stored;
 mod tags;
 #[cfg(test)]
@@ -171,6 +174,10 @@ impl Cache {
     fn slot(&self, hash: u64) -> &Slot {
         // The table inside takes the low bits of the same hash, and the seven highest.
         &self.slots[(hash >> 40) as usize & (self.slots.len() - 1)]
+    }
+
+    fn count_miss(&self, hash: u64) {
+        self.slot(hash).misses.fetch_add(1, Relaxed);
     }
 
     /// The time of day, since the Unix epoch.

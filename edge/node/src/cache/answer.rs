@@ -22,7 +22,9 @@ pub(super) fn from_store(
 ) -> (Parts, Body) {
     let length = stored.body.len() as u64;
     let (head, freshness) = (&stored.head, &stored.freshness);
-    let (parts, part) = answer::from_store(head, length, freshness, method, request, now, status);
+    let part = stored.part.as_ref();
+    let (parts, part) =
+        answer::from_store(head, part, length, freshness, method, request, now, status);
     let body = match part {
         Part::Whole => Body::full(stored.body.clone()),
         Part::Nothing => Body::Empty,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use zephyr_cache::vary::Selection;
-use zephyr_cache::{Freshness, Head};
+use zephyr_cache::{Freshness, Head, Part};
 
 use super::Cache;
 use super::flight::{PASS, Pilot};
@@ -21,6 +21,8 @@ pub(super) struct Keep {
     pub(super) flight: u64,
     pub(super) request: HeaderMap,
     pub(super) head: Head,
+    /// Which part of the whole the body is, when it is one.
+    pub(super) part: Option<Part>,
     pub(super) freshness: Freshness,
     pub(super) selection: Selection,
     pub(super) names: Names,
@@ -31,6 +33,9 @@ impl Keep {
     /// Whether the body is as long as the answer says. One that is not was cut off (RFC 9111,
     /// section 3.3), or is not what the head is about.
     pub(super) fn is_whole(&self, length: usize) -> bool {
+        if let Some(part) = self.part {
+            return part.len() == length as u64;
+        }
         let told = self.head.headers.get(header::CONTENT_LENGTH);
         told.is_none_or(|told| {
             told.to_str().ok().and_then(|told| told.parse().ok()) == Some(length)
@@ -41,7 +46,7 @@ impl Keep {
     pub(super) fn store(self, body: Bytes) -> Arc<Stored> {
         let stored = Arc::new(Stored::new(
             self.head,
-            body,
+            (body, self.part),
             self.freshness,
             self.selection,
             self.names,

@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::key::{BuildHashed, Key, KeyRef};
 use super::stored::Stored;
@@ -69,8 +69,10 @@ struct Place {
 pub(super) enum Found {
     /// The answer for this request.
     Hit(Arc<Stored>),
-    /// The latest answer for other requests.
-    Other(Arc<Stored>),
+    /// The latest answer for this request that is a part, and not the part that is asked for.
+    Part(Arc<Stored>),
+    /// Answers for other requests, the latest first.
+    Other(Vec<Arc<Stored>>),
     /// Nothing.
     Nothing,
 }
@@ -111,6 +113,7 @@ impl Shard {
     pub(super) fn find(
         &mut self,
         key: KeyRef<'_>,
+        method: &Method,
         request: &HeaderMap,
         alive: impl Fn(&Stored) -> bool,
     ) -> Found {
@@ -119,24 +122,30 @@ impl Shard {
             return Found::Nothing;
         };
         // The latest comes last; it is the one to prefer when several match (RFC 9111, section 4.1).
-        let found = entry
-            .variants
-            .iter()
-            .rev()
-            .find(|stored| stored.selection.matches(request) && alive(stored));
-        if let Some(stored) = found {
-            entry.uses = (entry.uses + 1).min(MAX_USES);
-            return Found::Hit(Arc::clone(stored));
+        let mut part = None;
+        for stored in entry.variants.iter().rev() {
+            if !stored.selection.matches(request) || !alive(stored) {
+                continue;
+            }
+            if stored.has(method, request) {
+                entry.uses = (entry.uses + 1).min(MAX_USES);
+                return Found::Hit(Arc::clone(stored));
+            }
+            if part.is_none() {
+                part = Some(Arc::clone(stored));
+            }
+        }
+        if let Some(stored) = part {
+            return Found::Part(stored);
         }
         self.retain(key, alive);
-        let latest = self
-            .table
-            .find(key.hash, same)
-            .and_then(|entry| entry.variants.last());
-        latest.map_or(Found::Nothing, |stored| Found::Other(Arc::clone(stored)))
+        let entry = self.table.find(key.hash, same);
+        entry.map_or(Found::Nothing, |entry| {
+            Found::Other(entry.variants.iter().rev().map(Arc::clone).collect())
+        })
     }
 
-    /// Stores an answer; it takes the place of those for the same requests. Tells whether there is
+    /// Stores an answer; it takes the place of those for the same requests, but for other parts. Tells whether there is
     /// room for it.
     pub(super) fn insert(
         &mut self,
@@ -145,7 +154,9 @@ impl Shard {
         request: &HeaderMap,
         alive: impl Fn(&Stored) -> bool,
     ) -> bool {
-        self.retain(key.as_ref(), |old| !old.selection.matches(request));
+        self.retain(key.as_ref(), |old| {
+            !old.selection.matches(request) || old.stays_beside(&stored)
+        });
         if ENTRY + key.size() + stored.size() > self.budget {
             return false;
         }

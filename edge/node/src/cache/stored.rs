@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, Method, header};
 use zephyr_cache::vary::Selection;
-use zephyr_cache::{Freshness, Head};
+use zephyr_cache::{Freshness, Head, Part, revalidate};
 
 use super::tags::Names;
 
@@ -19,7 +20,10 @@ const BACK_OFF: u64 = 2;
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) head: Head,
+    /// The whole, or the part of it that is stored.
     pub(super) body: Bytes,
+    /// Which part that is, when it is not the whole.
+    pub(super) part: Option<Part>,
     pub(super) freshness: Freshness,
     pub(super) selection: Selection,
     pub(super) names: Names,
@@ -33,7 +37,7 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn new(
         head: Head,
-        body: Bytes,
+        (body, part): (Bytes, Option<Part>),
         freshness: Freshness,
         selection: Selection,
         names: Names,
@@ -42,6 +46,7 @@ impl Stored {
         Self {
             head,
             body,
+            part,
             freshness,
             selection,
             names,
@@ -49,6 +54,26 @@ impl Stored {
             backs_off_until: AtomicU64::new(0),
             size,
         }
+    }
+
+    /// Whether it has what the request asks for.
+    pub(super) fn has(&self, method: &Method, request: &HeaderMap) -> bool {
+        self.part.is_none_or(|part| {
+            *method == Method::GET && part.answers(request, &self.head.headers).is_some()
+        })
+    }
+
+    /// Whether it can stay beside a part that has just come: as another part of the same version.
+    pub(super) fn stays_beside(&self, new: &Self) -> bool {
+        let (Some(own), Some(other)) = (self.part, new.part) else {
+            return false;
+        };
+        let within = other.first <= own.first && own.last <= other.last;
+        let tag = self.head.headers.get(header::ETAG);
+        !within
+            && tag.is_some_and(revalidate::is_strong)
+            && tag == new.head.headers.get(header::ETAG)
+            && own.complete == other.complete
     }
 
     /// Notes that the upstream has failed to answer for it.

@@ -22,7 +22,8 @@ pub struct Route {
     pub paths: Vec<PathPattern>,
     /// Who answers.
     pub target: Target,
-    /// Whether the shared cache stands before the target.
+    /// Whether the shared cache stands before the target: before an upstream it does, unless the file
+    /// says otherwise; before a service it does not.
     pub cache: bool,
     /// The filters, in order.
     pub stages: Vec<Stage>,
@@ -72,8 +73,7 @@ pub(super) struct RouteFile {
     paths: Vec<PathPattern>,
     upstream: Option<Spanned<String>>,
     service: Option<Spanned<String>>,
-    #[serde(default)]
-    cache: bool,
+    cache: Option<bool>,
     #[serde(default)]
     stages: Vec<Spanned<StageFile>>,
 }
@@ -178,8 +178,10 @@ fn check(
         name,
         hosts: file.hosts,
         paths: file.paths,
+        // The upstream's own fields say what may be stored (RFC 9111); what a component says of that
+        // is asked for.
+        cache: file.cache.unwrap_or(matches!(target, Target::Upstream(_))),
         target,
-        cache: file.cache,
         stages,
         spin: None,
     })
