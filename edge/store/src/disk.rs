@@ -312,20 +312,27 @@ impl Disk {
         stores
     }
 
-    /// Stores an object while it is filled. None when it is not going to be; what it would have taken
-    /// the place of is gone then, as it is when [`Disk::put`] says so.
-    #[must_use]
-    pub fn fill(&self, new: NewObject<'_>, expected: Option<u64>) -> Option<Filler> {
-        let start = self.admit(&new, expected.unwrap_or(0));
+    /// Stores an object while it is filled, from what there is of it on. False when it is not going
+    /// to be, as with [`Disk::put`]; the body stays in memory then.
+    pub fn take_over(&self, filler: &Filler, new: NewObject<'_>, expected: Option<u64>) -> bool {
+        let length = expected.unwrap_or(0).max(filler.length());
+        let start = self.admit(&new, length);
         let free = self.inner.queue.streams() < MAX_STREAMS;
         if start.is_some() && !free {
             self.inner.dropped();
         }
-        let start = start.filter(|_| free);
-        if start.is_none() {
+        let Some(start) = start.filter(|_| free) else {
             self.inner.forget_variant(new.hash, new.variant);
-        }
-        Some(Filler::on_disk(Arc::clone(&self.inner), start?))
+            return false;
+        };
+        filler.go_to_disk(Arc::clone(&self.inner), start);
+        true
+    }
+
+    /// The largest body that is stored, in bytes.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        self.inner.config.largest()
     }
 
     /// Whether an object is worth being written.

@@ -12,11 +12,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -41,9 +41,8 @@ pub struct Fill(pub(crate) Arc<Shared>);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
-    pub(crate) disk: Option<Arc<Inner>>,
-    /// What is written on disk before the body.
-    pub(crate) start: sink::Start,
+    /// The disk tier, once it has taken the body over, and what it writes before that.
+    pub(crate) disk: OnceLock<(Arc<Inner>, sink::Start)>,
 }
 
 /// What became of a body.
@@ -61,17 +60,31 @@ impl Filler {
     /// A body that is kept in memory.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self::new(None, sink::Start::default(), Keep::Memory)
-    }
-
-    pub(crate) fn on_disk(disk: Arc<Inner>, start: sink::Start) -> Self {
-        Self::new(Some(disk), start, Keep::Disk)
-    }
-
-    fn new(disk: Option<Arc<Inner>>, start: sink::Start, keep: Keep) -> Self {
-        let state = Mutex::new(State::new(keep));
-        let fill = Fill(Arc::new(Shared { state, disk, start }));
+        let shared = Shared {
+            state: Mutex::new(State::new(Keep::Memory)),
+            disk: OnceLock::new(),
+        };
+        let fill = Fill(Arc::new(shared));
         Self { fill, ended: false }
+    }
+
+    /// Has the disk tier take the body over, and what there is of it so far.
+    pub(crate) fn go_to_disk(&self, disk: Arc<Inner>, start: sink::Start) {
+        let shared = &self.fill.0;
+        let mut state = shared.state.lock();
+        let counts = &disk.counts;
+        if state.keep != Keep::Memory {
+            return;
+        }
+        counts.pending.fetch_add(state.length as usize, Relaxed);
+        state.keep = Keep::Disk;
+        let first = shared.disk.set((disk, start)).is_ok();
+        debug_assert!(first, "only what is in memory goes to disk");
+        let to_disk = state.wants_disk();
+        drop(state);
+        if to_disk {
+            self.fill.pump();
+        }
     }
 
     /// For those who follow.
@@ -101,7 +114,7 @@ impl Filler {
         let mut state = shared.state.lock();
         let length = chunk.len();
         state.push(chunk);
-        let to_disk = match &shared.disk {
+        let to_disk = match shared.disk() {
             Some(disk) if state.keep == Keep::Disk => {
                 let pending = disk.counts.pending.fetch_add(length, Relaxed) + length;
                 if pending > 2 * disk.config.write_buffer {
@@ -140,7 +153,7 @@ impl Filler {
             let mut state = shared.state.lock();
             let room = match state.keep {
                 Keep::Memory => true,
-                Keep::Disk => shared.disk.as_ref().is_none_or(|disk| {
+                Keep::Disk => shared.disk().is_none_or(|disk| {
                     // Only what of this body waits to be written will wake it.
                     disk.counts.pending.load(Relaxed) <= disk.config.write_buffer
                         || state.length - state.base < crate::disk::BLOCK as u64
@@ -168,36 +181,26 @@ impl Filler {
         self.ended = true;
         let shared = Arc::clone(&self.fill.0);
         let (done, stored) = oneshot::channel();
-        let mut state = shared.state.lock();
-        state.end = Some(true);
-        let keep = state.keep;
-        if keep == Keep::Disk {
-            state.done = Some(done);
-        }
-        let whole = (keep == Keep::Memory).then(|| {
-            // In an allocation of its own and of its size: chunks share the buffers of the connection
-            // that they were read from.
-            let mut whole = BytesMut::with_capacity(state.length as usize);
-            state
-                .chunks()
-                .for_each(|chunk| whole.extend_from_slice(chunk));
-            whole.freeze()
-        });
-        let wakers = state.wakers();
-        drop(state);
+        let (filled, wakers) = {
+            let mut state = shared.state.lock();
+            state.end = Some(true);
+            let filled = match state.keep {
+                Keep::Memory => Some(Filled::Memory(state.whole())),
+                Keep::Nothing => Some(Filled::Nothing),
+                Keep::Disk => {
+                    state.done = Some(done);
+                    None
+                }
+            };
+            (filled, state.wakers())
+        };
         wakers.wake();
-        if let Some(whole) = whole {
-            return Filled::Memory(whole);
-        }
-        if keep == Keep::Nothing {
-            return Filled::Nothing;
+        if let Some(filled) = filled {
+            return filled;
         }
         self.fill.pump();
-        stored
-            .await
-            .ok()
-            .flatten()
-            .map_or(Filled::Nothing, Filled::Disk)
+        let object = stored.await.ok().flatten();
+        object.map_or(Filled::Nothing, Filled::Disk)
     }
 }
 
@@ -227,6 +230,13 @@ impl Fill {
         (state.length, state.end == Some(true))
     }
 
+    /// Whether who joins now gets it from its beginning.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let state = self.0.state.lock();
+        state.keep != Keep::Nothing && state.end != Some(false)
+    }
+
     /// Follows a part of the body from where it is. None when it is not there any more.
     #[must_use]
     pub fn follow(&self, part: std::ops::Range<u64>) -> Option<Follower> {
@@ -235,7 +245,7 @@ impl Fill {
 
     /// Has the disk tier look at it.
     fn pump(&self) {
-        if let Some(disk) = &self.0.disk {
+        if let Some(disk) = self.0.disk() {
             disk.pump(&self.0);
         }
     }

@@ -90,6 +90,12 @@ impl<V: Weigh> S3Fifo<V> {
         self.table.len()
     }
 
+    /// Adds up again what [`S3Fifo::bytes`] counts, for tests.
+    #[must_use]
+    pub fn recount(&self) -> usize {
+        self.table.iter().map(|entry| ENTRY + entry.value.weight()).sum()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -78,7 +78,7 @@ impl Follower {
                 let (end, have) = (self.end.min(state.on_disk), state.on_disk);
                 let span = state.span.clone().filter(|_| self.at < have);
                 drop(state);
-                match (span, &self.shared.disk) {
+                match (span, self.shared.disk()) {
                     (Some(span), Some(disk)) => {
                         self.reading = Some(span.read(disk, self.at, end, have));
                     }
@@ -111,6 +111,16 @@ impl Follower {
     /// As [`Follower::poll_next`].
     pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Whether there is nothing more to come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        if self.failed || self.at >= self.end {
+            return true;
+        }
+        let state = self.shared.state.lock();
+        state.end == Some(true) && self.at >= state.length
     }
 
     fn give(&mut self, mut chunk: Bytes) -> Bytes {

@@ -35,6 +35,12 @@ pub(crate) enum Step {
 }
 
 impl Shared {
+    /// What is written before it.
+    pub(crate) fn start(&self) -> Start {
+        let start = self.disk.get().map(|(_, start)| start.clone());
+        start.unwrap_or_default()
+    }
+
     /// Takes up an order to look at it.
     pub(crate) fn unqueue(&self) {
         self.state.lock().queued = false;
@@ -81,11 +87,11 @@ impl Shared {
         state.drop_before(to);
         let writer = state.writer.take();
         drop(state);
-        if let (Some(disk), Some(writer)) = (&self.disk, writer) {
+        if let Some(disk) = self.disk() {
             disk.counts.pending.fetch_sub(length, Relaxed);
+        }
+        if let Some(writer) = writer {
             writer.wake();
-        } else if let Some(disk) = &self.disk {
-            disk.counts.pending.fetch_sub(length, Relaxed);
         }
     }
 

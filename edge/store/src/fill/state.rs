@@ -1,14 +1,15 @@
 //! What is known of a body on its way, under its lock.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::sync::oneshot;
 
 use super::Shared;
-use crate::disk::{Object, Span};
+use crate::disk::{Inner, Object, Span};
 
 /// Where a body is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +85,14 @@ impl State {
         }
     }
 
-    pub(super) fn chunks(&self) -> impl Iterator<Item = &Bytes> {
-        self.chunks.iter().map(|(_, chunk)| chunk)
+    /// All of it, in an allocation of its own and of its size: chunks share the buffers of the
+    /// connection that they were read from.
+    pub(super) fn whole(&self) -> Bytes {
+        let mut whole = BytesMut::with_capacity(self.length as usize);
+        for (_, chunk) in &self.chunks {
+            whole.extend_from_slice(chunk);
+        }
+        whole.freeze()
     }
 
     /// The bytes from `at` on that are here in one piece.
@@ -184,10 +191,15 @@ impl State {
 }
 
 impl Shared {
+    /// The disk tier, when it has the body.
+    pub(super) fn disk(&self) -> Option<&Arc<Inner>> {
+        self.disk.get().map(|(disk, _)| disk)
+    }
+
     /// Does not write it to disk, or any more of it.
     pub(super) fn leave_disk(&self, state: &mut State) {
         if state.keep == Keep::Disk
-            && let Some(disk) = &self.disk
+            && let Some(disk) = self.disk()
         {
             let waiting = (state.length - state.base) as usize;
             disk.counts.pending.fetch_sub(waiting, Relaxed);

@@ -99,6 +99,12 @@ pub struct Names {
     seen: AtomicU64,
 }
 
+impl Clone for Names {
+    fn clone(&self) -> Self {
+        Self::new(self.began, self.tags.to_vec())
+    }
+}
+
 impl Names {
     pub(crate) fn new(began: u64, tags: Vec<Arc<Tag>>) -> Self {
         Self {

@@ -193,10 +193,15 @@ impl Writer {
         tracing::error!(%error, "the journal of purges {path} cannot be written: {error}");
         self.desk.errors.fetch_add(1, Ordering::Relaxed);
         self.file = None;
-        if let Err(error) = fs::remove_file(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::error!(%error, "the journal of purges {path} cannot be removed: {error}");
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(%error, "the journal of purges {path} cannot be removed: {error}");
+            }
+            // A restart finds nothing, so that nothing that was purged comes back.
+            _ => {
+                let tick = self.shared.tick.load(Ordering::Acquire);
+                self.desk.written.send_replace(tick);
+            }
         }
         if !closing {
             let mut state = self.desk.state.lock();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zephyr_store::{Disk, DiskConfig, Filled, Kind, Life};
 
-use crate::support::{Folder, body, config, get, new_object};
+use crate::support::{Folder, body, config, fill, get, new_object};
 
 /// Where the child finds its folder.
 const FOLDER: &str = "ZEPHYR_STORE_TEST_FOLDER";
@@ -41,7 +41,7 @@ async fn child_that_stores_until_it_is_killed() {
     let (disk, purges) = Disk::open(config(&folder, |_| {})).unwrap();
     for number in 0.. {
         if number % 3 == 0 {
-            let filler = disk.fill(new_object(number), None).unwrap();
+            let filler = fill(&disk, number).unwrap();
             for chunk in body(number, length_of(number)).chunks(20_000) {
                 filler.append(Bytes::copy_from_slice(chunk));
             }
@@ -112,7 +112,7 @@ async fn child_on_a_disk_that_takes_no_more() {
     let stats = disk.stats();
     assert!(stats.write_errors > 0, "{stats:?}");
     // One that streams fails half-way; who follows it gets it from memory.
-    let filler = disk.fill(new_object(10), None).unwrap();
+    let filler = fill(&disk, 10).unwrap();
     let mut follower = filler.fill().follow(0..u64::MAX).unwrap();
     let whole = body(10, 3_000_000);
     let mut read = Vec::new();

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use support::{Folder, KEY, body, get, key};
+use support::{Folder, KEY, body, fill, get, key};
 use zephyr_store::{Disk, DiskConfig, Filled, Kind, Life, NewObject, ReadError};
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_body_streams_in_and_is_followed_from_memory_and_disk() {
     let folder = Folder::new();
     let (disk, _) = folder.open();
     let whole = body(3, 3_000_000);
-    let filler = disk.fill(folder.new_object(3), None).unwrap();
+    let filler = fill(&disk, 3).unwrap();
     let fill = filler.fill();
     let mut slow = fill.follow(0..u64::MAX).unwrap();
     for chunk in whole.chunks(10_000) {
@@ -159,7 +159,7 @@ async fn a_body_that_breaks_off_is_not_stored_and_what_is_around_it_is() {
         let (disk, _) = folder.open();
         folder.put(&disk, 1, 1000);
         disk.flush().await;
-        let filler = disk.fill(folder.new_object(2), None).unwrap();
+        let filler = fill(&disk, 2).unwrap();
         let mut follower = filler.fill().follow(0..u64::MAX).unwrap();
         filler.append(Bytes::from(body(2, 200_000)));
         disk.flush().await;
@@ -234,7 +234,7 @@ async fn what_does_not_fit_the_write_buffer_is_dropped_and_counted() {
     let (disk, _) = folder.open();
     assert!(!folder.put(&disk, 1, 20_000));
     assert!(folder.put(&disk, 2, 5_000));
-    let filler = disk.fill(folder.new_object(3), None).unwrap();
+    let filler = fill(&disk, 3).unwrap();
     let mut follower = filler.fill().follow(0..u64::MAX).unwrap();
     filler.append(Bytes::from(body(3, 30_000)));
     assert!(!filler.is_kept());
@@ -311,7 +311,7 @@ fn damage_costs_objects_and_never_gives_wrong_bytes() {
         for number in 0..60 {
             folder.put(&disk, number, (number as usize * 7919) % 150_000);
         }
-        let filler = disk.fill(folder.new_object(60), None).unwrap();
+        let filler = fill(&disk, 60).unwrap();
         for chunk in body(60, 400_000).chunks(30_000) {
             filler.append(Bytes::copy_from_slice(chunk));
         }
@@ -402,7 +402,7 @@ proptest! {
                         }
                     }
                     Step::Stream(name, length, whole) => {
-                        if let Some(filler) = disk.fill(folder.new_object(name), None) {
+                        if let Some(filler) = fill(disk, name) {
                             for chunk in body(version, length).chunks(9_999) {
                                 filler.append(Bytes::copy_from_slice(chunk));
                             }

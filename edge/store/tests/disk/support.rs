@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use zephyr_store::{Disk, DiskConfig, NewObject, Purges};
+use zephyr_store::{Disk, DiskConfig, Filler, NewObject, Purges};
 
 /// The key of all objects of tests that do not care.
 pub(crate) const KEY: &[u8] = b"http://example/";
@@ -105,4 +105,11 @@ pub(crate) async fn get(disk: &Disk, number: u64) -> Option<Vec<u8>> {
     assert_eq!((&found.key[..], &found.meta[..]), (KEY, &b"meta"[..]));
     let read = disk.read(&found.object, 0..u64::MAX)?;
     Some(read.all().await.ok()?.to_vec())
+}
+
+/// An object on its way to disk.
+pub(crate) fn fill(disk: &Disk, number: u64) -> Option<Filler> {
+    let filler = Filler::in_memory();
+    let taken = disk.take_over(&filler, new_object(number), None);
+    taken.then_some(filler)
 }

@@ -82,8 +82,8 @@ impl Writer {
             if let Err(error) = done {
                 self.report(Err(error));
                 fill.refuse();
-                self.inner
-                    .forget_variant(fill.start.hash, fill.start.variant);
+                let start = fill.start();
+                self.inner.forget_variant(start.hash, start.variant);
                 self.drop_stream(name);
                 break;
             }
@@ -92,16 +92,17 @@ impl Writer {
         self.inner.queue.set_streams(self.streams.len());
     }
 
-    fn stream(&mut self, name: usize, start: &Start) -> io::Result<&mut Stream> {
+    fn stream(&mut self, name: usize, fill: &Shared) -> io::Result<&mut Stream> {
         // An entry cannot be used here: making one needs all of the writer.
         if !self.streams.contains_key(&name) {
             let segment = self.take_segment()?;
+            let start = fill.start();
             let at = segment.end + (HEAD + start.key.len() + start.meta.len()) as u64;
             let salt = self.inner.salts.fetch_add(1, Relaxed);
             let file = Arc::clone(&segment.file);
             let stream = Stream {
                 segment,
-                start: start.clone(),
+                start,
                 span: Span { file, at, salt },
                 written: 0,
             };
@@ -115,7 +116,7 @@ impl Writer {
     fn write_block(&mut self, name: usize, fill: &Arc<Shared>, block: &[u8]) -> io::Result<()> {
         self.make_room((BLOCK + SUM) as u64)?;
         let largest = self.inner.config.largest();
-        let stream = self.stream(name, &fill.start)?;
+        let stream = self.stream(name, fill)?;
         if stream.written + block.len() as u64 > largest {
             return Err(NO_ROOM.into());
         }
@@ -136,9 +137,9 @@ impl Writer {
 
     /// Writes the head: now it counts.
     fn end(&mut self, name: usize, fill: &Arc<Shared>, length: u64) -> io::Result<Place> {
-        self.stream(name, &fill.start)?;
+        self.stream(name, fill)?;
         let missing = || io::Error::other("the stream is not there");
-        let head = self.head(&fill.start, length);
+        let head = self.head(&fill.start(), length);
         let store = self.inner.store;
         let stream = self.streams.get_mut(&name).ok_or_else(missing)?;
         if stream.written != length {
