@@ -1,12 +1,17 @@
-//! `zephyr edge`: one edge node, until it is asked to stop.
+//! `zephyr edge`: one edge node, until it is asked to stop or another process takes its place.
+
+mod successor;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use zephyr_edge::{Config, Node, Secrets};
+use zephyr_edge::config::KvBackend;
+use zephyr_edge::takeover::{self, Predecessor};
+use zephyr_edge::{Config, Node, Options, Secrets, Sockets};
 
 use crate::exit;
-use crate::signals::Signals;
+use crate::signals::{EdgeSignals, Request};
 
 /// Options of `zephyr edge`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +28,11 @@ pub(crate) struct Args {
     /// Read the configuration, say whether it is right, and start nothing
     #[arg(long)]
     check: bool,
+
+    /// Take the place of the node that runs on this configuration's data folder: its sockets come
+    /// over, and it ends when this one is ready
+    #[arg(long, conflicts_with = "check")]
+    takeover: bool,
 
     #[command(flatten)]
     components: Components,
@@ -54,29 +64,96 @@ impl Components {
 
 /// Reads the configuration, and runs a node unless only a check was asked for.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let config = Config::load(&args.config, &args.components.folder()?).map_err(exit::usage)?;
+    // First of all: the sockets' numbers are known only as long as nothing else is open.
+    let came = Sockets::from_systemd(|name| std::env::var(name).ok(), std::process::id())?;
+    let folder = args.components.folder()?;
+    let config = Config::load(&args.config, &folder).map_err(exit::usage)?;
     config.check_for_node().map_err(exit::usage)?;
     require_components(&config)?;
     if args.check {
         return report(&args.config, &config);
     }
-    let secrets = secrets(&config)?;
-    crate::runtime()?.block_on(serve(config, secrets))
+    let socket = config.node.data_dir.join("takeover.sock");
+    let (sockets, predecessor) = match args.takeover {
+        true => {
+            let (sockets, predecessor) = takeover::receive(&socket)?;
+            (sockets, Some(predecessor))
+        }
+        false => (came, None),
+    };
+    let file = args.config.clone();
+    let options = Options {
+        secrets: secrets(&config)?,
+        reread: Some(Arc::new(move || {
+            let config = Config::load(&file, &folder)?;
+            require_components(&config)?;
+            Ok(config)
+        })),
+        sockets,
+        takeover: holds_no_file(&config).then_some(socket),
+    };
+    crate::runtime()?.block_on(serve(config, options, predecessor))
 }
 
-/// Runs a node until a signal.
-pub(crate) async fn serve(config: Config, secrets: Secrets) -> anyhow::Result<()> {
-    let mut signals = Signals::catch()?;
-    let node = Node::start(config, secrets)
+/// Whether two nodes can run on one data folder for a while. The file of `kv.backend = "redb"` is
+/// one process's.
+fn holds_no_file(config: &Config) -> bool {
+    config.kv.backend != KvBackend::Redb
+}
+
+/// Runs a node until a signal, or until another process has taken over.
+pub(crate) async fn serve(
+    config: Config,
+    options: Options,
+    predecessor: Option<Predecessor>,
+) -> anyhow::Result<()> {
+    let mut signals = EdgeSignals::catch()?;
+    let can_restart = options.takeover.is_some();
+    let node = Node::start_with(config, options)
         .await
         .context("the edge node could not start")?;
     tracing::info!(edge.http = %node.http_addr(), "Edge node listens on {}", node.http_addr());
+    if let Some(predecessor) = predecessor {
+        let told = tokio::task::spawn_blocking(|| predecessor.ready()).await;
+        if let Err(error) = told.context("telling the node before").flatten() {
+            tracing::warn!("{error:#}");
+        }
+    }
 
-    let signal = signals.next().await;
-    tracing::info!("{signal}: finishing open requests");
+    let mut handed_over = Box::pin(node.handed_over());
+    loop {
+        let request = tokio::select! {
+            () = &mut handed_over => {
+                tracing::info!("another process has taken over: finishing open requests");
+                return end(node.leave(), &mut signals).await;
+            }
+            request = signals.next() => request,
+        };
+        match request {
+            Request::Stop(signal) => {
+                tracing::info!("{signal}: finishing open requests");
+                return end(node.shutdown(), &mut signals).await;
+            }
+            // What is wrong has been logged.
+            Request::Reload => drop(node.reread().await),
+            Request::Restart if can_restart => {
+                if let Err(error) = successor::start() {
+                    tracing::error!("no other process could be started: {error:#}");
+                }
+            }
+            Request::Restart => tracing::error!(
+                "SIGUSR2: this node cannot hand over; keys and values in a file (kv.backend = \
+                 \"redb\") are one process's"
+            ),
+        }
+    }
+}
+
+/// Waits for the end, or for one more signal.
+async fn end(node: impl Future<Output = ()>, signals: &mut EdgeSignals) -> anyhow::Result<()> {
     tokio::select! {
-        () = node.shutdown() => {}
-        signal = signals.next() => tracing::warn!("{signal} again: not waiting for open requests"),
+        () = node => {}
+        signal = signals.stop() => tracing::warn!("{signal} again: not waiting for open requests"),
     }
     Ok(())
 }

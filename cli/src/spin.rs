@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zephyr_edge::config::{KvBackend, Target};
 use zephyr_edge::spin::{Manifest, Options, to_config};
-use zephyr_edge::{Config, Secrets};
+use zephyr_edge::{Config, Options as NodeOptions};
 
 use crate::{edge, exit};
 
@@ -14,7 +15,7 @@ Values of the application's variables are read from the environment: SPIN_VARIAB
 What of the manifest is not supported is refused with its line.";
 
 /// Options of `zephyr spin`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The application's manifest, of version 2
@@ -72,7 +73,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             tracing::info!(route, component, "{route} is answered by {component}");
         }
     }
-    crate::runtime()?.block_on(edge::serve(config, Secrets::default()))
+    let again = args.clone();
+    let options = NodeOptions {
+        reread: Some(Arc::new(move || self::config(&again, std::env::vars_os()))),
+        ..NodeOptions::default()
+    };
+    crate::runtime()?.block_on(edge::serve(config, options, None))
 }
 
 fn config(

@@ -168,7 +168,13 @@ async fn drive<C: Served>(
     connection: &Connection,
     mut timekeeper: Timekeeper,
 ) {
-    let mut drained = pin!(worker.drained());
+    // HTTP/2 can say that it takes no more without losing a request (RFC 9113, section 6.8).
+    let mut drained = pin!(async {
+        match connection.http1 {
+            true => worker.drained().await,
+            false => worker.left().await,
+        }
+    });
     let mut closing = false;
     let mut drain_registered = false;
     poll_fn(|cx| {
@@ -179,7 +185,7 @@ async fn drive<C: Served>(
                 }
                 return Poll::Ready(());
             }
-            let asked = (!drain_registered || worker.is_draining())
+            let asked = (!drain_registered || worker.is_leaving())
                 && !closing
                 && drained.as_mut().poll(cx).is_ready();
             drain_registered = true;

@@ -40,6 +40,42 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
         .collect()
 }
 
+/// The sockets of each of `count` workers: those that came with the start, else new ones. Each of the
+/// former has its own queue of connections, so none may be left out: with fewer workers than before
+/// some accept from several. With more workers the others get new sockets on the same port, or share
+/// one when the port cannot be shared out by the kernel.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub(crate) fn share_out(
+    inherited: Vec<TcpListener>,
+    address: SocketAddr,
+    count: usize,
+) -> io::Result<Vec<Vec<TcpListener>>> {
+    if inherited.is_empty() {
+        let alone = |socket| vec![socket];
+        return Ok(bind(address, count)?.into_iter().map(alone).collect());
+    }
+    let at = inherited[0].local_addr()?;
+    let spreads = socket2::SockRef::from(&inherited[0]).reuse_port()?;
+    let mut workers: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
+    for worker in inherited.len()..count {
+        let another = spreads.then(|| {
+            let socket = bound(at, true)?;
+            socket.listen(BACKLOG).map(|()| socket)
+        });
+        workers[worker].push(match another {
+            Some(Ok(socket)) => socket.into(),
+            _ => inherited[worker % inherited.len()].try_clone()?,
+        });
+    }
+    for (index, socket) in inherited.into_iter().enumerate() {
+        workers[index % count].push(socket);
+    }
+    Ok(workers)
+}
+
 fn bound(address: SocketAddr, shares: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -91,4 +127,33 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_inherited_queue_has_a_worker_and_every_worker_a_queue() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        for (before, now) in [(4, 2), (2, 2), (2, 3), (1, 4)] {
+            let inherited = bind(any, before).unwrap();
+            let at = inherited[0].local_addr().unwrap();
+            let shared = share_out(inherited, at, now).unwrap();
+            assert_eq!(shared.len(), now);
+            assert!(shared.iter().all(|sockets| !sockets.is_empty()));
+            let all: Vec<_> = shared.iter().flatten().collect();
+            assert_eq!(all.len(), before.max(now));
+            assert!(all.iter().all(|socket| socket.local_addr().unwrap() == at));
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_alone_on_its_port_is_shared() {
+        // As systemd makes them without `ReusePort=`.
+        let alone = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = alone.local_addr().unwrap();
+        let shared = share_out(vec![alone], at, 3).unwrap();
+        assert!(shared.iter().all(|sockets| sockets.len() == 1));
+    }
 }

@@ -1,6 +1,7 @@
 //! A node: started from a configuration, stopped gracefully.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -20,6 +21,8 @@ use crate::metrics::Metrics;
 use crate::reload::{Reloader, Reloads, Reread};
 use crate::shared::Shared;
 use crate::site_kv::SiteKv;
+use crate::sockets::Sockets;
+use crate::takeover::{self, Offer};
 use crate::{access_log, admin, capabilities, listener, worker};
 
 /// What a node needs that stands in no file.
@@ -32,12 +35,16 @@ pub struct Secrets {
 }
 
 /// What a node is started with besides its configuration.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Options {
     /// What stands in no file.
     pub secrets: Secrets,
     /// Reads the configuration again, for `POST /-/reload`; none: it cannot be.
     pub reread: Option<Reread>,
+    /// Listening sockets that came with the start; where there are none the node binds its own.
+    pub sockets: Sockets,
+    /// Where another node can take over from this one; none: nowhere.
+    pub takeover: Option<PathBuf>,
 }
 
 /// A running node.
@@ -47,6 +54,11 @@ pub struct Node {
     admin_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     reloader: Arc<Reloader>,
+    offer: Offer,
+    /// Where another node can take over.
+    takeover: Option<PathBuf>,
+    handed_over: CancellationToken,
+    leave: CancellationToken,
     /// Also stops the workers of a node that is dropped and not shut down.
     stop: DropGuard,
     workers: Vec<JoinHandle<()>>,
@@ -76,18 +88,41 @@ impl Node {
     ///
     /// As [`Node::start`].
     pub async fn start_with(config: Config, options: Options) -> anyhow::Result<Self> {
-        let Options { secrets, reread } = options;
+        let Options {
+            secrets,
+            reread,
+            sockets: mut inherited,
+            takeover,
+        } = options;
         config.check_for_node()?;
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
         let address = config.listen.http;
         let threads = config.node.worker_threads();
-        let sockets = listener::bind(address, threads)
+        let came = inherited.take("http", address)?;
+        let sockets = listener::share_out(came, address, threads)
             .with_context(|| format!("cannot listen on {address} (listen.http)"))?;
-        let http_addr = sockets.first().context("no worker threads")?.local_addr()?;
-        let admin = config.listen.admin.map(bind_admin).transpose()?;
+        let admin = match config.listen.admin {
+            Some(address) => match inherited.take("admin", address)?.pop() {
+                Some(socket) => Some(socket),
+                None => Some(bind_admin(address)?),
+            },
+            None => None,
+        };
+        inherited.warn_of_rest();
+        let http_addr = sockets.iter().flatten().next();
+        let http_addr = http_addr.context("no worker threads")?.local_addr()?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        let offer = Offer::default();
+        if takeover.is_some() {
+            for socket in sockets.iter().flatten() {
+                offer.add("http", socket)?;
+            }
+            if let Some(socket) = &admin {
+                offer.add("admin", socket)?;
+            }
+        }
 
         let background = Background::start()?;
         let opened = background.run(capabilities::open(
@@ -132,6 +167,7 @@ impl Node {
         let config = &generation.config;
 
         let stop = CancellationToken::new().drop_guard();
+        let leave = CancellationToken::new();
         let (sender, log) = if config.log.access {
             let (sender, writer) = access_log::start(std::io::stdout())?;
             (Some(sender), Some(writer))
@@ -141,8 +177,12 @@ impl Node {
         let (workers, installs): (Vec<_>, Vec<_>) = sockets
             .into_iter()
             .enumerate()
-            .map(|(index, socket)| {
-                worker::start(&shared, index, socket, sender.clone(), stop.token().clone())
+            .map(|(index, sockets)| {
+                let stop = worker::Stop {
+                    now: stop.token().clone(),
+                    leave: leave.clone(),
+                };
+                worker::start(&shared, index, sockets, sender.clone(), stop)
             })
             .collect::<Result<Vec<_>, _>>()
             .context("a worker thread cannot be started")?
@@ -161,13 +201,34 @@ impl Node {
         if let Some(socket) = admin {
             background.spawn_until_stopped(|stopped| {
                 let (node, reloader) = (Arc::clone(&shared), Arc::clone(&reloader));
+                // Another node that has taken over speaks for both.
+                let left = leave.clone();
                 async move {
                     match tokio::net::TcpListener::from_std(socket) {
-                        Ok(listener) => admin::serve(node, reloader, listener, stopped).await,
+                        Ok(listener) => tokio::select! {
+                            () = admin::serve(node, reloader, listener, stopped) => {}
+                            () = left.cancelled() => {}
+                        },
                         Err(error) => tracing::error!(%error, "the admin port cannot be served"),
                     }
                 }
             });
+        }
+        let handed_over = CancellationToken::new();
+        if let Some(path) = &takeover {
+            let listening = {
+                let path = path.clone();
+                background.run(async move { takeover::listen(&path) })
+            };
+            match listening.await? {
+                Ok(listener) => background.spawn_until_stopped(|stopped| {
+                    takeover::offer(listener, offer.clone(), handed_over.clone(), stopped)
+                }),
+                Err(error) => {
+                    let path = path.display();
+                    tracing::warn!(%error, "no other node can take over at {path}: {error}");
+                }
+            }
         }
         match (&config.control, secrets.control_token) {
             (Some(control), Some(token)) => {
@@ -193,6 +254,10 @@ impl Node {
             admin_addr,
             shared,
             reloader,
+            offer,
+            takeover,
+            handed_over,
+            leave,
             stop,
             workers,
             log,
@@ -237,11 +302,39 @@ impl Node {
         self.reloader.reread().await
     }
 
-    /// Stops: takes no more connections, lets open requests end within the grace period, then ends
-    /// all threads.
+    /// Waits until another node has taken the listening sockets over and is ready; for ever when
+    /// the node was started without [`Options::takeover`].
+    pub fn handed_over(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.handed_over.clone().cancelled_owned()
+    }
+
+    /// Stops: is no longer ready, goes on for `shutdown_delay`, then takes no more connections, lets
+    /// open requests end within the grace period, and ends all threads.
     pub async fn shutdown(self) {
         self.shared.ready.store(false, Relaxed);
-        self.stop.disarm().cancel();
+        let delay = self.shared.generation().config.node.shutdown_delay;
+        if !delay.is_zero() {
+            tracing::info!("no longer ready; takes connections for {delay:?} more");
+            tokio::time::sleep(delay).await;
+        }
+        self.offer.close();
+        if let Some(path) = &self.takeover {
+            let _ = std::fs::remove_file(path);
+        }
+        self.stop.token().cancel();
+        self.end().await;
+    }
+
+    /// Stops after another node has taken over: takes no more connections; those there are get their
+    /// next answer with `Connection: close`, or are closed after half the grace period.
+    pub async fn leave(self) {
+        self.shared.ready.store(false, Relaxed);
+        self.offer.close();
+        self.leave.cancel();
+        self.end().await;
+    }
+
+    async fn end(self) {
         let (workers, log) = (self.workers, self.log);
         let joined = tokio::task::spawn_blocking(move || {
             for worker in workers {

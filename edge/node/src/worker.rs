@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Lines, Sender};
@@ -34,6 +34,8 @@ pub(crate) struct Worker {
     pub(crate) ids: RefCell<Ids>,
     pub(crate) no_authority: Arc<str>,
     setup: RefCell<Rc<Setup>>,
+    leaving: Cell<bool>,
+    leave: Notify,
     draining: Cell<bool>,
     drain: Notify,
     /// Connections being served.
@@ -52,6 +54,8 @@ impl Worker {
             ids: RefCell::new(Ids::new()),
             no_authority: "".into(),
             setup: RefCell::new(Rc::new(setup)),
+            leaving: Cell::new(false),
+            leave: Notify::new(),
             draining: Cell::new(false),
             drain: Notify::new(),
             served: Cell::new(0),
@@ -73,16 +77,38 @@ impl Worker {
         drop(before);
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
     /// Waits until the worker is to take no more requests.
     pub(crate) async fn drained(&self) {
         let notified = self.drain.notified();
         if !self.draining.get() {
             notified.await;
         }
+    }
+
+    /// Whether another node has taken over: the next answer on a connection is the last.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    /// Waits until another node has taken over, or the worker is to take no more requests.
+    pub(crate) async fn left(&self) {
+        let notified = self.leave.notified();
+        if !self.leaving.get() {
+            notified.await;
+        }
+    }
+
+    /// From here on answers say that they are the last on their connection.
+    fn start_leaving(&self) {
+        self.leaving.set(true);
+        self.leave.notify_waiters();
+    }
+
+    /// From here on connections with nothing on their way are closed.
+    fn start_draining(&self) {
+        self.start_leaving();
+        self.draining.set(true);
+        self.drain.notify_waiters();
     }
 
     /// A connection is served from here until what it returns is dropped.
@@ -120,14 +146,23 @@ impl Drop for Serving {
     }
 }
 
-/// Starts a worker on a listening socket. It ends some time after `stop`: when all its requests are
+/// How a worker learns that it is to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    /// Connections that wait for a request are closed at once.
+    pub(crate) now: CancellationToken,
+    /// Another node has taken over: connections may bring one more request first.
+    pub(crate) leave: CancellationToken,
+}
+
+/// Starts a worker on listening sockets. It ends some time after `stop`: when all its requests are
 /// answered, at the latest after the grace period.
 pub(crate) fn start(
     node: &Arc<Shared>,
     index: usize,
-    socket: TcpListener,
+    sockets: Vec<TcpListener>,
     log: Option<Sender>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> std::io::Result<(JoinHandle<()>, mpsc::Sender<Install>)> {
     // One reload at a time.
     let (sender, installs) = mpsc::channel(1);
@@ -139,7 +174,7 @@ pub(crate) fn start(
         .name(format!("zephyr-edge-{index}"))
         .spawn(move || {
             let tasks = LocalSet::new();
-            tasks.block_on(&runtime, run(node, index, socket, log, installs, stop));
+            tasks.block_on(&runtime, run(node, index, sockets, log, installs, stop));
             // What outlives the grace period ends here, connections to upstreams included.
             drop(tasks);
             runtime.shutdown_background();
@@ -150,23 +185,24 @@ pub(crate) fn start(
 async fn run(
     node: Arc<Shared>,
     index: usize,
-    socket: TcpListener,
+    sockets: Vec<TcpListener>,
     log: Option<Sender>,
     mut installs: mpsc::Receiver<Install>,
-    stop: CancellationToken,
+    stop: Stop,
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
-    let listener = match tokio::net::TcpListener::from_std(socket) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "worker {index} cannot listen");
-            return;
-        }
-    };
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let accepting = tokio::task::spawn_local(listener::accept(Rc::clone(&worker), listener));
-    loop {
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                accepting.spawn_local(listener::accept(Rc::clone(&worker), listener));
+            }
+            Err(error) => tracing::error!(%error, "worker {index} cannot listen"),
+        }
+    }
+    let leaves = loop {
         tokio::select! {
             _ = tick.tick() => worker.housekeep(),
             Some(install) = installs.recv() => {
@@ -174,15 +210,26 @@ async fn run(
                 // Whoever asked may have gone.
                 let _ = install.done.send(());
             }
-            () = stop.cancelled() => break,
+            () = stop.now.cancelled() => break false,
+            () = stop.leave.cancelled() => break true,
+        }
+    };
+    // Closes the listening sockets, so that the kernel sends no more connections here.
+    drop(accepting);
+    let grace = worker.setup().config.node.shutdown_grace;
+    let end = tokio::time::Instant::now() + grace;
+    if leaves {
+        // A client that keeps a connection may be sending on it this very moment, so it is told with
+        // an answer. Half the grace is for that.
+        worker.start_leaving();
+        tokio::select! {
+            () = worker.all_served() => {}
+            () = tokio::time::sleep(grace / 2) => {}
+            () = stop.now.cancelled() => {}
         }
     }
-    // Closes the listening socket, so that the kernel sends no more connections here.
-    accepting.abort();
-    worker.draining.set(true);
-    worker.drain.notify_waiters();
-    let grace = worker.setup().config.node.shutdown_grace;
-    if tokio::time::timeout(grace, worker.all_served())
+    worker.start_draining();
+    if tokio::time::timeout_at(end, worker.all_served())
         .await
         .is_err()
     {

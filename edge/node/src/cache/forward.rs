@@ -389,15 +389,19 @@ fn strip_conditions(request: &mut HeaderMap, keep_range: bool) {
     }
 }
 
-/// The variant that a 304 names by its tag (RFC 9111, section 4.3.4).
+/// The variant that a 304 is about: the one with its tag, or the only one that was asked about (RFC
+/// 9111, section 4.3.4).
 fn named(variants: &[Arc<Stored>], not_modified: &HeaderMap) -> Option<Arc<Stored>> {
-    not_modified.get(header::ETAG)?;
-    let whole = variants.iter().filter(|stored| stored.part.is_none());
-    let about = |stored: &&Arc<Stored>| {
-        let headers = &stored.head.headers;
-        headers.contains_key(header::ETAG) && revalidate::is_about(not_modified, headers)
+    let asked = |stored: &&Arc<Stored>| {
+        stored.part.is_none() && stored.head.headers.contains_key(header::ETAG)
     };
-    whole.into_iter().find(about).map(Arc::clone)
+    let mut asked = variants.iter().filter(asked);
+    if !not_modified.contains_key(header::ETAG) {
+        let only = asked.next()?;
+        return asked.next().is_none().then(|| Arc::clone(only));
+    }
+    let about = |stored: &&Arc<Stored>| revalidate::is_about(not_modified, &stored.head.headers);
+    asked.find(about).map(Arc::clone)
 }
 
 pub(super) fn candidate<'a>(

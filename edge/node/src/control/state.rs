@@ -69,7 +69,8 @@ impl State {
 /// values of the site, so it is for this user only.
 fn write(path: &Path, file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let temporary = path.with_extension("json.new");
+    // A node that takes over writes it too.
+    let temporary = path.with_extension(format!("json.{}.new", std::process::id()));
     let bytes = serde_json::to_vec(file).map_err(std::io::Error::other)?;
     let mut options = std::fs::OpenOptions::new();
     let mut out = options

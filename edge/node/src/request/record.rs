@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::request::Parts;
-use http::{Method, Response, Uri, Version};
+use http::{HeaderValue, Method, Response, Uri, Version, header};
 use http_body::Body as _;
 
 use super::outgoing::Outgoing;
@@ -76,8 +76,12 @@ impl Record {
     }
 
     /// Hands an answer to hyper; the record is written when the last byte of its body is known.
-    pub(super) fn send(mut self, response: Response<Body>) -> Response<Outgoing> {
+    pub(super) fn send(mut self, mut response: Response<Body>) -> Response<Outgoing> {
         let status = response.status().as_u16();
+        if self.worker.is_leaving() && self.connection.http1 && status != 101 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         if self.worker.log.is_some() {
             self.cache = response.headers().get("cache-status").and_then(cache_word);
         }

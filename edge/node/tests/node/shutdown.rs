@@ -104,3 +104,25 @@ async fn a_port_that_is_taken_is_named() {
     );
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_node_that_is_to_stop_is_not_ready_and_takes_requests_for_the_delay() {
+    let slow = slow().await;
+    let config = config(&slow.upstream.url(), "20s").replace(
+        "[listen]",
+        "shutdown_delay = \"1h\"\n[listen]\nadmin = \"127.0.0.1:0\"",
+    );
+    let node = TestNode::start(&config).await;
+    let (address, admin) = (node.http(), node.admin());
+    assert_eq!(get(admin, "/-/ready").await.status, 200);
+    let stopping = tokio::spawn(node.stop());
+    while get(admin, "/-/ready").await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+    let open = tokio::spawn(async move { get(address, "/x").await });
+    slow.arrived.notified().await;
+    slow.go.notify_one();
+    assert_eq!(open.await.unwrap().status, 200);
+    // What a second signal does.
+    stopping.abort();
+}

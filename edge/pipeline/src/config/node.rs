@@ -17,7 +17,11 @@ pub struct NodeSection {
     pub threads: usize,
     /// Compiled components and the last good control state.
     pub data_dir: PathBuf,
-    /// How long open requests may take after a stop was asked for.
+    /// How long the node goes on after a stop was asked for, no longer being ready: for load
+    /// balancers to notice.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub shutdown_delay: Duration,
+    /// How long open requests may take after that.
     #[serde(deserialize_with = "quantity::duration")]
     pub shutdown_grace: Duration,
 }
@@ -28,6 +32,7 @@ impl Default for NodeSection {
             name: None,
             threads: 0,
             data_dir: PathBuf::from(".zephyr/edge"),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(10),
         }
     }

@@ -40,6 +40,7 @@ impl TestNode {
                 let file = file.clone();
                 move || read(&file)
             })),
+            ..Options::default()
         };
         let config = read(&file)?;
         let node = Node::start_with(config, options).await?;

@@ -1,0 +1,256 @@
+//! The old node's side: gives the sockets away, and learns when it is to leave.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use parking_lot::Mutex;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use super::message::{BATCH, HELLO, Head, LEAVE, READY, VERSION};
+
+/// For a new node to say hello.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For a new node to become ready: it may have components to compile.
+const START: Duration = Duration::from_mins(10);
+
+/// The listening sockets, as long as the node takes requests. Closed when it stops: one copy that
+/// is left open would keep the port taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Offer(Arc<Mutex<Vec<(&'static str, OwnedFd)>>>);
+
+impl Offer {
+    pub(crate) fn add(&self, name: &'static str, socket: impl std::os::fd::AsFd) -> io::Result<()> {
+        let copy = socket.as_fd().try_clone_to_owned()?;
+        self.0.lock().push((name, copy));
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.lock().clear();
+    }
+}
+
+/// Where a new node asks. The file is there at once or not at all, is for this user only, and takes
+/// the place of one that a node before left behind.
+///
+/// # Errors
+///
+/// The folder cannot be written, or the path is too long for a socket (107 bytes).
+pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
+    let made = path.with_extension(format!("{}.new", std::process::id()));
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    // Before it has a name: the file gets the mode of the socket.
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+    let _ = std::fs::remove_file(&made);
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&made)?)?;
+    rustix::net::listen(&socket, 4)?;
+    std::fs::rename(&made, path)?;
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+/// Offers the sockets to one new node after the other, until one is ready: then `taken` is
+/// cancelled. Ends when told to stop, too.
+pub(crate) async fn offer(
+    listener: UnixListener,
+    sockets: Offer,
+    taken: CancellationToken,
+    stop: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let handed = match accepted {
+            Ok((stream, _)) => tokio::select! {
+                () = stop.cancelled() => return,
+                handed = hand_over(stream, &sockets) => handed,
+            },
+            Err(error) => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err(error.into())
+            }
+        };
+        match handed {
+            Ok(()) => {
+                tracing::info!("another node has taken over");
+                return taken.cancel();
+            }
+            Err(error) => {
+                tracing::error!("nobody took over, this node goes on: {error:#}");
+            }
+        }
+    }
+}
+
+async fn hand_over(mut stream: UnixStream, sockets: &Offer) -> anyhow::Result<()> {
+    let peer = stream.peer_cred()?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    ensure!(peer == own || peer == 0, "user {peer} may not take over");
+    let greeting = tokio::time::timeout(PATIENCE, async {
+        let mut hello = [0; HELLO.len()];
+        stream.read_exact(&mut hello).await?;
+        ensure!(hello == *HELLO, "it is not a node");
+        Ok(stream.read_u32().await?)
+    });
+    let version = greeting.await.context("it says nothing")??;
+    let copies: Vec<(&str, OwnedFd)> = {
+        let all = sockets.0.lock();
+        let copy = |(name, socket): &(&'static str, OwnedFd)| Ok((*name, socket.try_clone()?));
+        all.iter().map(copy).collect::<io::Result<_>>()?
+    };
+    ensure!(!copies.is_empty(), "this node is stopping");
+    let names = copies.iter().map(|(name, _)| (*name).to_owned());
+    let same = version == VERSION;
+    let head = serde_json::to_vec(&Head {
+        version: VERSION,
+        pid: std::process::id(),
+        sockets: if same { names.collect() } else { Vec::new() },
+    })?;
+    stream.write_u32(u32::try_from(head.len())?).await?;
+    stream.write_all(&head).await?;
+    if !same {
+        bail!("it speaks version {version} of the handshake, this one {VERSION}");
+    }
+    for batch in copies.chunks(BATCH) {
+        let batch: Vec<_> = batch.iter().map(|(_, socket)| socket.as_fd()).collect();
+        send(&stream, &batch).await?;
+    }
+    let ready = tokio::time::timeout(START, async {
+        let mut ready = [0; READY.len()];
+        stream.read_exact(&mut ready).await.map(|_| ready)
+    });
+    let ready = ready.await.context("it did not become ready in time")?;
+    ensure!(ready.context("it ended")? == *READY, "it is not a node");
+    // It takes requests already; whether it hears this makes no difference.
+    let _ = stream.write_all(LEAVE).await;
+    Ok(())
+}
+
+async fn send(stream: &UnixStream, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let sent = stream.async_io(Interest::WRITABLE, || {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !ancillary.push(SendAncillaryMessage::ScmRights(sockets)) {
+            return Err(io::Error::other("too many sockets at once"));
+        }
+        let byte = [IoSlice::new(b".")];
+        Ok(rustix::net::sendmsg(
+            stream,
+            &byte,
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?)
+    });
+    sent.await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::takeover::receive;
+
+    struct Old {
+        path: PathBuf,
+        bound: TcpListener,
+        taken: CancellationToken,
+        stop: CancellationToken,
+        task: tokio::task::JoinHandle<()>,
+        _folder: tempfile::TempDir,
+    }
+
+    fn old() -> Old {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("takeover.sock");
+        let sockets = Offer::default();
+        let bound = TcpListener::bind("127.0.0.1:0").unwrap();
+        // More than one batch.
+        for _ in 0..BATCH {
+            sockets.add("http", &bound).unwrap();
+        }
+        sockets.add("admin", &bound).unwrap();
+        let (taken, stop) = (CancellationToken::new(), CancellationToken::new());
+        let listener = listen(&path).unwrap();
+        let offering = offer(listener, sockets, taken.clone(), stop.clone());
+        Old {
+            path,
+            bound,
+            taken,
+            stop,
+            task: tokio::spawn(offering),
+            _folder: folder,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn all_sockets_come_over_and_the_old_node_leaves_when_the_new_one_is_ready() {
+        let old = old();
+        let mode = std::fs::metadata(&old.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let (path, at) = (old.path.clone(), old.bound.local_addr().unwrap());
+        let took = tokio::task::spawn_blocking(move || {
+            let (mut sockets, predecessor) = receive(&path).unwrap();
+            let http = sockets.take("http", at).unwrap();
+            assert_eq!(
+                (http.len(), sockets.take("admin", at).unwrap().len()),
+                (BATCH, 1)
+            );
+            assert_eq!(http[BATCH - 1].local_addr().unwrap(), at);
+            predecessor
+        });
+        let predecessor = took.await.unwrap();
+        assert!(!old.taken.is_cancelled());
+        tokio::task::spawn_blocking(|| predecessor.ready().unwrap())
+            .await
+            .unwrap();
+        old.task.await.unwrap();
+        assert!(old.taken.is_cancelled());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_fails_or_speaks_otherwise_changes_nothing() {
+        use std::io::{Read as _, Write as _};
+        let old = old();
+        let path = old.path.clone();
+        tokio::task::spawn_blocking(move || {
+            // Ends before it is ready.
+            drop(receive(&path).unwrap());
+            // Another version: is told which one is spoken here.
+            let mut other = std::os::unix::net::UnixStream::connect(&path).unwrap();
+            other.write_all(HELLO).unwrap();
+            other.write_all(&99u32.to_be_bytes()).unwrap();
+            let mut answer = Vec::new();
+            other.read_to_end(&mut answer).unwrap();
+            let head: Head = serde_json::from_slice(&answer[4..]).unwrap();
+            assert_eq!((head.version, head.sockets.len()), (VERSION, 0));
+            // Not a node at all.
+            let mut noise = std::os::unix::net::UnixStream::connect(&path).unwrap();
+            noise
+                .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                .unwrap();
+            assert!(matches!(noise.read(&mut [0]), Ok(0) | Err(_)));
+            drop(receive(&path).unwrap());
+        })
+        .await
+        .unwrap();
+        assert!(!old.taken.is_cancelled());
+        old.stop.cancel();
+        old.task.await.unwrap();
+    }
+}
