@@ -43,8 +43,8 @@ use crate::error::ProxyError;
 use crate::exchange::Exchange;
 
 pub use zephyr_cache::Purge;
-pub use zephyr_store::{DiskConfig, DiskStats, OpenError};
 use zephyr_store::{Disk, Purges};
+pub use zephyr_store::{DiskConfig, DiskStats, OpenError};
 
 /// How the cache is set up.
 #[derive(Clone, Copy, Debug)]
@@ -57,13 +57,6 @@ pub struct CacheConfig {
     pub max_variants: usize,
     /// How long a miss waits for another one's answer.
     pub collapse_timeout: Duration,
-}
-
-/// What goes where, when there is a disk tier.
-#[derive(Clone, Copy, Debug)]
-pub struct Shares {
-    /// Larger bodies are on disk only.
-    pub memory_object_max: u64,
 }
 
 /// Counts since the start, and what there is now.
@@ -133,23 +126,28 @@ impl Cache {
         Self::with_clock(config, clock::Clock::System)
     }
 
-    /// A cache with what it has on disk. This waits for the disk.
+    /// A cache with what it has on disk. Bodies larger than `memory_object_max` are on disk only. This
+    /// waits for the disk.
     ///
     /// # Errors
     ///
     /// [`OpenError`], when the folder cannot be used.
-    pub fn on_disk(config: CacheConfig, disk: DiskConfig, shares: Shares) -> Result<Arc<Self>, OpenError> {
-        Self::on_disk_with_clock(config, disk, shares, clock::Clock::System)
+    pub fn on_disk(
+        config: CacheConfig,
+        disk: DiskConfig,
+        memory_object_max: u64,
+    ) -> Result<Arc<Self>, OpenError> {
+        Self::on_disk_with_clock(config, disk, memory_object_max, clock::Clock::System)
     }
 
     fn on_disk_with_clock(
         config: CacheConfig,
         disk: DiskConfig,
-        shares: Shares,
+        memory_object_max: u64,
         clock: clock::Clock,
     ) -> Result<Arc<Self>, OpenError> {
         let (disk, purges) = Disk::open(disk)?;
-        let in_memory = shares.memory_object_max.min(config.max_object_bytes);
+        let in_memory = memory_object_max.min(config.max_object_bytes);
         Ok(Self::of(config, in_memory, Some(disk), purges, clock))
     }
 
@@ -170,7 +168,10 @@ impl Cache {
         let budget = usize::try_from(config.max_bytes / slots).unwrap_or(usize::MAX);
         let in_memory = usize::try_from(in_memory).unwrap_or(usize::MAX).min(budget);
         let largest = match &disk {
-            Some(disk) => config.max_object_bytes.min(disk.largest()).max(in_memory as u64),
+            Some(disk) => config
+                .max_object_bytes
+                .min(disk.largest())
+                .max(in_memory as u64),
             None => in_memory as u64,
         };
         let slot = || Slot {

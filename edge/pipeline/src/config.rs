@@ -129,7 +129,7 @@ impl Config {
             upstreams,
             kv: file.kv,
             limiter: file.limiter,
-            cache: file.cache,
+            cache: file.cache.resolve(&options.base_dir),
             components,
             routes,
             file: options.file.clone(),

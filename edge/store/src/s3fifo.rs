@@ -93,7 +93,10 @@ impl<V: Weigh> S3Fifo<V> {
     /// Adds up again what [`S3Fifo::bytes`] counts, for tests.
     #[must_use]
     pub fn recount(&self) -> usize {
-        self.table.iter().map(|entry| ENTRY + entry.value.weight()).sum()
+        self.table
+            .iter()
+            .map(|entry| ENTRY + entry.value.weight())
+            .sum()
     }
 
     /// Whether there is none.

@@ -177,7 +177,11 @@ impl http_body::Body for Streamed {
     }
 
     fn is_end_stream(&self) -> bool {
-        let trailers = || self.tail.as_ref().is_some_and(|tail| tail.lock().trailers.is_some());
+        let trailers = || {
+            self.tail
+                .as_ref()
+                .is_some_and(|tail| tail.lock().trailers.is_some())
+        };
         match &self.source {
             Source::Disk(reader) => reader.left() == 0,
             Source::Filling(follower) => follower.is_done() && !trailers(),
@@ -187,7 +191,8 @@ impl http_body::Body for Streamed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.left
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

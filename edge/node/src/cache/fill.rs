@@ -141,7 +141,9 @@ fn collected(keep: Keep, length: usize, frames: Vec<Frame<Bytes>>) -> Body {
     } else {
         drop(keep);
     }
-    let trailers = frames.into_iter().find_map(|frame| frame.into_trailers().ok());
+    let trailers = frames
+        .into_iter()
+        .find_map(|frame| frame.into_trailers().ok());
     let Some(trailers) = trailers else {
         return Body::full(bytes);
     };

@@ -64,7 +64,11 @@ impl Keep {
 
     /// Stores the answer, on disk as well, then lets those who wait look again.
     pub(super) fn store(self, body: Content) -> Arc<Stored> {
-        let (cache, key, request) = (Arc::clone(&self.cache), self.key.clone(), self.request.clone());
+        let (cache, key, request) = (
+            Arc::clone(&self.cache),
+            self.key.clone(),
+            self.request.clone(),
+        );
         let (stored, is_kept) = self.put(body);
         if is_kept {
             cache.write_down(&key, &request, &stored);

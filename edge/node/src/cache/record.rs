@@ -54,7 +54,9 @@ pub(super) fn write(
         freshness.stale_if_error,
         freshness.stale_if_unreachable,
     ];
-    seconds.iter().for_each(|value| to.extend_from_slice(&value.to_le_bytes()));
+    seconds
+        .iter()
+        .for_each(|value| to.extend_from_slice(&value.to_le_bytes()));
     let (first, last) = part.map_or((0, 0), |part| (part.first, part.last));
     for value in [first, last, complete.unwrap_or(0)] {
         to.extend_from_slice(&value.to_le_bytes());
@@ -73,7 +75,8 @@ pub(super) fn write(
     fields(&mut to, selecting);
     let all: Vec<_> = selection.names().collect();
     to.extend_from_slice(&(all.len() as u32).to_le_bytes());
-    all.iter().for_each(|name| text(&mut to, name.as_str().as_bytes()));
+    all.iter()
+        .for_each(|name| text(&mut to, name.as_str().as_bytes()));
     to
 }
 
@@ -117,7 +120,9 @@ pub(super) fn read(bytes: Bytes) -> Option<Record> {
         last,
         complete: (flags & HAS_COMPLETE != 0).then_some(complete),
     });
-    let names = (0..from.u32()?).map(|_| from.u64()).collect::<Option<_>>()?;
+    let names = (0..from.u32()?)
+        .map(|_| from.u64())
+        .collect::<Option<_>>()?;
     let before = if flags & HAS_BEFORE == 0 {
         None
     } else {
@@ -224,10 +229,19 @@ mod tests {
             last: 7,
             complete: None,
         });
-        let bytes = write(&head, &freshness, part, [8, 9].into_iter(), (&selection, &request));
+        let bytes = write(
+            &head,
+            &freshness,
+            part,
+            [8, 9].into_iter(),
+            (&selection, &request),
+        );
         let read = read(bytes.clone().into()).unwrap();
         assert_eq!((read.freshness, read.part), (freshness, part));
-        assert_eq!((read.head.status, &read.head.headers), (head.status, &head.headers));
+        assert_eq!(
+            (read.head.status, &read.head.headers),
+            (head.status, &head.headers)
+        );
         assert_eq!(read.names, [8, 9]);
         assert_eq!(read.selection, selection);
         assert!(read.selection.matches(&request) && !read.selection.matches(&HeaderMap::new()));
@@ -238,7 +252,10 @@ mod tests {
     fn an_answer_is_read_as_it_was_written() {
         let bytes = written();
         for end in 0..bytes.len() {
-            assert!(read(Bytes::copy_from_slice(&bytes[..end])).is_none(), "cut at {end}");
+            assert!(
+                read(Bytes::copy_from_slice(&bytes[..end])).is_none(),
+                "cut at {end}"
+            );
         }
     }
 

@@ -58,7 +58,9 @@ impl Cache {
             &x.request.headers,
             &directives,
         ) {
-            Look::Give(given) if !given.refresh && given.stored.body.bytes().is_some() => self.give(probe.as_ref().hash, x, &given, None),
+            Look::Give(given) if !given.refresh && given.stored.body.bytes().is_some() => {
+                self.give(probe.as_ref().hash, x, &given, None)
+            }
             look => {
                 let key = probe.to_key();
                 drop(probe);

@@ -152,9 +152,7 @@ impl Shard {
         self.add(key, alive, |variants| {
             let mut all: Vec<Arc<Stored>> = Vec::with_capacity(found.len() + variants.len());
             for stored in found.into_iter().chain(variants.drain(..)) {
-                all.retain(|old| {
-                    old.selection != stored.selection || old.stays_beside(&stored)
-                });
+                all.retain(|old| old.selection != stored.selection || old.stays_beside(&stored));
                 all.push(stored);
             }
             all.drain(..all.len().saturating_sub(most));

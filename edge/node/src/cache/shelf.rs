@@ -6,8 +6,8 @@ use std::sync::Arc;
 use zephyr_store::{Disk, Loaded, NewObject, Object};
 
 use super::content::{self, Content};
-use super::key::Key;
 use super::keep::Keep;
+use super::key::Key;
 use super::lookup::{Given, Look};
 use super::record;
 use super::stored::Stored;
@@ -26,7 +26,9 @@ impl Cache {
         let loaded = disk.load(hash).await;
         let own = |loaded: &Loaded| loaded.key == key.text();
         let stored = loaded.into_iter().filter(own);
-        let stored: Vec<_> = stored.filter_map(|loaded| self.read(disk, loaded)).collect();
+        let stored: Vec<_> = stored
+            .filter_map(|loaded| self.read(disk, loaded))
+            .collect();
         let alive = |stored: &Stored| self.tags.alive(&stored.names);
         let mut shard = self.slot(key.hash()).shard.lock();
         shard.bring(key, stored, alive)
@@ -167,9 +169,10 @@ impl Keep {
             return false;
         }
         let stored = self.stored(Content::Filling(filler.fill(), expected));
-        self.cache.with_record(&self.key, &self.request, &stored, |new| {
-            disk.take_over(filler, new, expected)
-        })
+        self.cache
+            .with_record(&self.key, &self.request, &stored, |new| {
+                disk.take_over(filler, new, expected)
+            })
     }
 
     /// Stores the answer, whose body the disk has.

@@ -3,6 +3,7 @@
 
 mod admin;
 mod cache;
+mod cache_on_disk;
 mod config;
 mod control;
 mod filters;
