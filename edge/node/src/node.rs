@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::background::Background;
-use crate::cache::{Cache, CacheConfig};
+use crate::cache::{Cache, CacheConfig, DiskConfig, OpenError};
 use crate::config::Config;
 use crate::control::{self, State};
 use crate::generation::{Base, Generation};
@@ -159,10 +159,14 @@ impl Node {
                 anyhow::Ok((Generation::load(config, &loading, None)?, tls))
             })
             .await??;
+        let cache_config = generation.config.cache.clone();
+        let cache = background
+            .run_blocking(move || open_cache(&cache_config))
+            .await??;
         let shared = Arc::new(Shared {
             name,
             started_at: SystemTime::now(),
-            cache: cache(&generation.config),
+            cache,
             current: ArcSwap::from_pointee(generation),
             reloads: Reloads::default(),
             metrics: Metrics::new(threads),
@@ -392,12 +396,25 @@ fn default_name(http_addr: SocketAddr) -> String {
     format!("{}-{}", host.nodename().to_string_lossy(), http_addr.port())
 }
 
-fn cache(config: &Config) -> Arc<Cache> {
-    Cache::new(CacheConfig {
-        max_bytes: config.cache.max_bytes.0,
-        max_object_bytes: config.cache.max_object_bytes.0,
-        max_variants: config.cache.max_variants as usize,
-        collapse_timeout: config.cache.collapse_timeout,
-        status_key: config.cache.status_key,
-    })
+/// The cache, with what it has on disk. A folder that another node has is not a reason not to start.
+fn open_cache(config: &crate::config::CacheSection) -> anyhow::Result<Arc<Cache>> {
+    let memory = CacheConfig {
+        max_bytes: config.max_bytes.0,
+        max_object_bytes: config.max_object_bytes.0,
+        max_variants: config.max_variants as usize,
+        collapse_timeout: config.collapse_timeout,
+        status_key: config.status_key,
+    };
+    let Some(path) = &config.disk_path else {
+        return Ok(Cache::new(memory));
+    };
+    let mut disk = DiskConfig::new(path.clone(), config.disk_max_bytes.0);
+    disk.write_buffer = config.disk_write_buffer.as_usize();
+    match Cache::on_disk(memory, disk, config.memory_object_max.0) {
+        Err(error @ OpenError::InUse { .. }) => {
+            tracing::warn!(%error, "the cache is in memory only: {error}");
+            Ok(Cache::new(memory))
+        }
+        opened => opened.context("the cache cannot be opened"),
+    }
 }

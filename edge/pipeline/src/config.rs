@@ -172,7 +172,7 @@ impl Config {
             upstreams,
             kv: file.kv,
             limiter: file.limiter,
-            cache: file.cache,
+            cache: file.cache.resolve(&options.base_dir),
             compression: file.compression,
             components,
             routes,

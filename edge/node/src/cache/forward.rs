@@ -265,7 +265,7 @@ impl Cache {
     ) -> (Parts, Body) {
         answer::set_date(&mut parts.headers, trip.arrived);
         let request = &x.request.headers;
-        let assessed = if length(&parts.headers, &body) > self.largest as u64 {
+        let assessed = if length(&parts.headers, &body) > self.largest {
             Err(NotStorable::TooLarge)
         } else {
             assess(x, parts.status, &parts.headers, trip)
@@ -343,6 +343,8 @@ impl Cache {
     pub(super) fn drop_stored(&self, key: &Key, request: &HeaderMap) {
         let mut shard = self.slot(key.hash()).shard.lock();
         shard.remove(key.as_ref(), request);
+        drop(shard);
+        self.drop_on_disk(key);
     }
 
     pub(super) fn names(&self, x: &Exchange, headers: &HeaderMap, began: u64) -> Names {

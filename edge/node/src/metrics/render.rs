@@ -228,6 +228,81 @@ fn cache(text: &mut Text, node: &Shared) {
         "Bytes of answers stored.",
         stats.bytes,
     );
+    text.single(
+        "zephyr_edge_cache_evicted_total",
+        "counter",
+        "Entries that had to make room in memory.",
+        stats.evicted,
+    );
+    if let Some(disk) = node.cache.disk_stats() {
+        cache_on_disk(text, &disk);
+    }
+}
+
+fn cache_on_disk(text: &mut Text, disk: &crate::cache::DiskStats) {
+    for (name, help, value) in [
+        ("objects", "Answers on disk.", disk.objects),
+        ("bytes", "Bytes of the cache's files.", disk.bytes),
+        (
+            "pending_bytes",
+            "Bytes that wait to be written.",
+            disk.pending_bytes,
+        ),
+        (
+            "down",
+            "Whether writing has failed lately.",
+            disk.is_down.into(),
+        ),
+    ] {
+        text.single(
+            &format!("zephyr_edge_cache_disk_{name}"),
+            "gauge",
+            help,
+            value,
+        );
+    }
+    for (name, help, value) in [
+        ("hits", "Bodies read from disk.", disk.hits),
+        ("written", "Answers written to disk.", disk.written),
+        (
+            "written_bytes",
+            "Bytes written to disk.",
+            disk.written_bytes,
+        ),
+        (
+            "evicted",
+            "Answers that had to make room on disk.",
+            disk.evicted,
+        ),
+        (
+            "kept",
+            "Answers written again because they were used.",
+            disk.kept,
+        ),
+        (
+            "not_admitted",
+            "Answers not written: asked for once.",
+            disk.not_admitted,
+        ),
+        (
+            "dropped",
+            "Answers not written: the disk did not follow.",
+            disk.dropped,
+        ),
+        ("write_errors", "Writes that failed.", disk.write_errors),
+        (
+            "read_errors",
+            "Reads that failed or were damaged.",
+            disk.read_errors,
+        ),
+    ] {
+        text.single(
+            &format!("zephyr_edge_cache_disk_{name}_total"),
+            "counter",
+            help,
+            value,
+        );
+    }
 }
 
 fn components(text: &mut Text, node: &Shared) {

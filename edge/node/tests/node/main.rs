@@ -5,6 +5,7 @@ mod acme;
 mod admin;
 mod balancing;
 mod cache;
+mod cache_on_disk;
 mod compress;
 mod config;
 mod control;
