@@ -4,6 +4,7 @@ mod tls;
 mod upstreams;
 
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::UNIX_EPOCH;
 
 use super::{BUCKETS, Count, sum};
