@@ -118,6 +118,7 @@ async fn fields_of_one_connection_stay_on_it() {
             "authorization",
             "forwarded",
             "host",
+            "surrogate-capability",
             "via",
             "x-forwarded-for",
             "x-forwarded-host",
