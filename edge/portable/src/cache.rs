@@ -474,8 +474,7 @@ async fn give<P: Platform>(
     let head = &meta.head;
     let (parts, part) = answer::from_store(
         head,
-        None,
-        length,
+        Held::Whole(length),
         &meta.freshness,
         method,
         request,
