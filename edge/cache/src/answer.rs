@@ -26,13 +26,20 @@ pub enum Part {
     Range(u64, u64),
 }
 
-/// Answers a request from the store: the head, and what of the stored body goes with it. `part` is
-/// which part of the whole is stored, when it is only one.
+/// What is stored of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// All of it: so many bytes.
+    Whole(u64),
+    /// This part of it.
+    Part(Stretch),
+}
+
+/// Answers a request from the store: the head, and what of the stored body goes with it.
 #[must_use]
 pub fn from_store(
     head: &Head,
-    part: Option<&Stretch>,
-    length: u64,
+    held: Held,
     freshness: &Freshness,
     method: &Method,
     request: &HeaderMap,
@@ -46,12 +53,13 @@ pub fn from_store(
     parts.headers.insert(header::AGE, age);
     let value = status_value(head.before.as_ref(), status);
     parts.headers.insert(CACHE_STATUS, value);
-    let partly = match part {
-        Some(part) => Some(stretch(head, part, request, &mut parts)),
-        None if head.status == StatusCode::OK => {
-            partly(head, length, method, request, now, &mut parts)
+    let (length, partly) = match held {
+        Held::Part(part) => (part.len(), Some(stretch(head, &part, request, &mut parts))),
+        Held::Whole(length) if head.status == StatusCode::OK => {
+            let partly = partly(head, length, method, request, now, &mut parts);
+            (length, partly)
         }
-        None => None,
+        Held::Whole(length) => (length, None),
     };
     if *method == Method::HEAD {
         if partly.is_none() {

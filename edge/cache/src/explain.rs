@@ -222,7 +222,11 @@ fn left_out(response: &HeaderMap) -> Option<Finding> {
     if control.unstored.is_empty() {
         return None;
     }
-    let names: Vec<&str> = control.unstored.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = control
+        .unstored
+        .iter()
+        .map(http::HeaderName::as_str)
+        .collect();
     let text = format!(
         "Left out: {}, which no-cache or private names.",
         names.join(", ")

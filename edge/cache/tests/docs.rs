@@ -15,8 +15,11 @@ fn fields(lines: std::str::Lines<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(": ").expect("name: value");
-        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        headers.append(name, HeaderValue::from_str(value).unwrap());
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a block of the docs");
+        headers.append(
+            name,
+            HeaderValue::from_str(value).expect("a block of the docs"),
+        );
     }
     headers
 }
@@ -24,18 +27,32 @@ fn fields(lines: std::str::Lines<'_>) -> HeaderMap {
 /// A block: the request, an empty line, the answer, an empty line, the findings.
 fn answered(block: &str) -> String {
     let mut sections = block.splitn(3, "\n\n");
-    let (request, response) = (sections.next().unwrap(), sections.next().unwrap());
+    let (request, response) = (
+        sections.next().expect("a block of the docs"),
+        sections.next().expect("a block of the docs"),
+    );
     let mut lines = request.lines();
-    let (method, url) = lines.next().unwrap().split_once(' ').unwrap();
-    let (method, uri): (Method, Uri) = (method.parse().unwrap(), url.parse().unwrap());
+    let (method, url) = lines
+        .next()
+        .expect("a block of the docs")
+        .split_once(' ')
+        .expect("a block of the docs");
+    let (method, uri): (Method, Uri) = (
+        method.parse().expect("a block of the docs"),
+        url.parse().expect("a block of the docs"),
+    );
     let asked = fields(lines);
     let mut lines = response.lines();
-    let status: StatusCode = lines.next().unwrap().parse().unwrap();
+    let status: StatusCode = lines
+        .next()
+        .expect("a block of the docs")
+        .parse()
+        .expect("a block of the docs");
     let told = fields(lines);
     let findings = explain(&Seen {
         method: &method,
-        scheme: uri.scheme_str().unwrap(),
-        authority: uri.authority().unwrap().as_str(),
+        scheme: uri.scheme_str().expect("a block of the docs"),
+        authority: uri.authority().expect("a block of the docs").as_str(),
         uri: &uri,
         request: &asked,
         status,

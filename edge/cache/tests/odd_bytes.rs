@@ -156,7 +156,7 @@ proptest! {
         let length = part.map_or(10, |part| part.len());
         let told = zephyr_cache::Status::default();
         let (_, given) = answer::from_store(
-            &head, part.as_ref(), length, &freshness, &method, &later, NOW, &told,
+            &head, part.map_or(answer::Held::Whole(10), answer::Held::Part), &freshness, &method, &later, NOW, &told,
         );
         if let answer::Part::Range(first, last) = given {
             prop_assert!(first <= last && last < length, "{}-{} of {}", first, last, length);

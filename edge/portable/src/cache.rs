@@ -18,7 +18,7 @@ use std::time::Duration;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
-use zephyr_cache::answer::{self, Part};
+use zephyr_cache::answer::{self, Held, Part};
 use zephyr_cache::reuse::Failure;
 use zephyr_cache::{
     Candidate, Freshness, Head, Look, NotStorable, RequestDirectives, Selection, Status, Way,
@@ -474,8 +474,7 @@ async fn give<P: Platform>(
     let head = &meta.head;
     let (parts, part) = answer::from_store(
         head,
-        None,
-        length,
+        Held::Whole(length),
         &meta.freshness,
         method,
         request,

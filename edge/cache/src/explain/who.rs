@@ -85,7 +85,7 @@ pub(super) fn vary(seen: &Seen<'_>) -> Finding {
         let text = "It answers all requests for the URL, whatever fields they have.";
         return Finding::new("vary", section, text);
     }
-    let names: Vec<&str> = selection.names().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = selection.names().map(http::HeaderName::as_str).collect();
     let text = format!(
         "It answers requests that have the same in {}.",
         names.join(", ")

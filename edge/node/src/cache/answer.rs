@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::response::Parts;
 use http::{HeaderMap, Method};
 use zephyr_cache::Status;
-use zephyr_cache::answer::{self, Part};
+use zephyr_cache::answer::{self, Held, Part};
 pub(super) use zephyr_cache::answer::{set_date, strip, tell, tell_key, to_client};
 
 use super::stored::Stored;
@@ -20,11 +20,10 @@ pub(super) fn from_store(
     now: Duration,
     status: &Status<'_>,
 ) -> (Parts, Body) {
-    let length = stored.body.length();
+    let whole = Held::Whole(stored.body.length());
+    let held = stored.part.map_or(whole, Held::Part);
     let (head, freshness) = (&stored.head, &stored.freshness);
-    let part = stored.part.as_ref();
-    let (parts, part) =
-        answer::from_store(head, part, length, freshness, method, request, now, status);
+    let (parts, part) = answer::from_store(head, held, freshness, method, request, now, status);
     let body = match part {
         Part::Whole => stored.body.whole(),
         Part::Nothing => Body::Empty,
