@@ -23,7 +23,7 @@
 //! 100 MiB would cost 100 MiB, its first byte would wait for its last, and nobody could follow a value
 //! while it is filled; cutting bodies into many entries would leave it to us to keep the pieces
 //! together. It knows no names, so purges that outlive a restart had to be built beside it all the
-//! same. What this one does in a second stands in `docs/caching-store.md`.
+//! same.
 
 pub(crate) mod file;
 pub(crate) mod format;
