@@ -17,12 +17,13 @@
 //!
 //! ## Why not foyer
 //!
-//! `foyer` 0.22 was weighed against this. Its disk tier stores a value as a whole that its `Code`
-//! trait writes to and reads from memory: a value must fit a block (16 MiB by default) and is only
-//! there once all of it is, so that a hit of 100 MiB costs 100 MiB and the first byte waits for the
-//! last; nobody can follow a value while it is filled; and it forgets nothing by name, so that purges
-//! that outlive a restart had to be built beside it all the same. What is measured of this one stands
-//! in `docs/caching.md`.
+//! `foyer` 0.22 was weighed against this, by its documentation and source. Its disk tier stores a value
+//! as a whole, which its `Code` trait writes to and reads from memory: an entry must fit a flusher's
+//! buffer (16 MiB by default; larger ones are dropped), and is there once all of it is. A hit of
+//! 100 MiB would cost 100 MiB, its first byte would wait for its last, and nobody could follow a value
+//! while it is filled; cutting bodies into many entries would leave it to us to keep the pieces
+//! together. It knows no names, so purges that outlive a restart had to be built beside it all the
+//! same.
 
 pub(crate) mod file;
 pub(crate) mod format;

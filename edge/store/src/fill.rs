@@ -25,7 +25,7 @@ pub use follow::Follower;
 use state::{Keep, State};
 
 /// When nothing is kept any more, so many bytes wait for the slowest reader and no more.
-const WINDOW: u64 = 256 * 1024;
+const WINDOW: u64 = 64 * 1024;
 
 /// Puts a body in. Dropped before its end, those who follow get an error.
 #[derive(Debug)]

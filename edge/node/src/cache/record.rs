@@ -201,8 +201,6 @@ impl From {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn written() -> Vec<u8> {
@@ -259,10 +257,15 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn anything_can_be_tried(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read(bytes.into());
+    #[test]
+    fn anything_can_be_tried() {
+        let bytes = written();
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[at] = value;
+                drop(read(bytes.into()));
+            }
         }
     }
 }

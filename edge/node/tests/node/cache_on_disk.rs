@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use zephyr_edge::Secrets;
 
-use crate::support::{RawUpstream, TestNode, TestUpstream, request};
+use crate::support::{Answer, RawUpstream, TestNode, TestUpstream, request};
 
 fn config(url: &str) -> String {
     format!(
@@ -37,6 +37,16 @@ async fn again(folder: TempDir, url: &str) -> TestNode {
     started.unwrap()
 }
 
+/// Asks for the same host whatever the node's port.
+async fn ask(node: &TestNode, asked: http::request::Builder) -> Answer {
+    let asked = asked.header("host", "a.example").body(String::new());
+    request(node.http(), asked.unwrap()).await
+}
+
+async fn get(node: &TestNode, path: &str) -> Answer {
+    ask(node, Request::get(path)).await
+}
+
 /// An upstream that answers with the target, as often as it takes to make 100,000 bytes.
 async fn upstream() -> TestUpstream {
     TestUpstream::start(|seen| {
@@ -51,7 +61,7 @@ async fn upstream() -> TestUpstream {
     .await
 }
 
-fn is_hit(answer: &crate::support::Answer) -> bool {
+fn is_hit(answer: &Answer) -> bool {
     answer.header("cache-status").starts_with("Zephyr; hit")
 }
 
@@ -72,22 +82,22 @@ async fn it_is_warm_after_a_restart() {
             .header("x-a", value)
             .body(String::new())
     };
-    let before = node.get("/x").await;
+    let before = get(&node, "/x").await;
     for value in ["1", "2"] {
-        request(node.http(), varied(value).unwrap()).await;
+        ask(&node, varied(value)).await;
     }
     let folder = node.stop().await;
     let node = again(folder, &a.url()).await;
     for _ in 0..2 {
-        let after = node.get("/x").await;
+        let after = get(&node, "/x").await;
         assert!(is_hit(&after), "{:?}", after.headers);
         assert_eq!(after.body, before.body);
     }
     for value in ["2", "1"] {
-        let answer = request(node.http(), varied(value).unwrap()).await;
+        let answer = ask(&node, varied(value)).await;
         assert!(is_hit(&answer) && answer.body.starts_with(&format!("/vary{value}")));
     }
-    let other = request(node.http(), varied("3").unwrap()).await;
+    let other = ask(&node, varied("3")).await;
     assert!(!is_hit(&other), "{:?}", other.headers);
     assert_eq!(a.seen().len(), 4);
     node.stop().await;
@@ -97,14 +107,13 @@ async fn it_is_warm_after_a_restart() {
 async fn what_was_purged_before_a_restart_stays_purged() {
     let a = upstream().await;
     let node = TestNode::start(&config(&a.url())).await;
-    node.get("/purged").await;
-    node.get("/kept").await;
-    let write = Request::post("/purged").body(String::new()).unwrap();
-    request(node.http(), write).await;
+    get(&node, "/purged").await;
+    get(&node, "/kept").await;
+    ask(&node, Request::post("/purged")).await;
     let folder = node.stop().await;
     let node = again(folder, &a.url()).await;
-    assert!(!is_hit(&node.get("/purged").await));
-    assert!(is_hit(&node.get("/kept").await));
+    assert!(!is_hit(&get(&node, "/purged").await));
+    assert!(is_hit(&get(&node, "/kept").await));
     node.stop().await;
 }
 
@@ -112,14 +121,14 @@ async fn what_was_purged_before_a_restart_stays_purged() {
 async fn a_damaged_file_costs_a_trip_and_gives_no_wrong_bytes() {
     let a = upstream().await;
     let node = TestNode::start(&config(&a.url())).await;
-    let before = node.get("/x").await;
+    let before = get(&node, "/x").await;
     let folder = node.stop().await;
     let file = segments(&folder).remove(0);
     let mut bytes = fs::read(&file).unwrap();
     bytes[50_000] ^= 4;
     fs::write(&file, bytes).unwrap();
     let node = again(folder, &a.url()).await;
-    let after = node.get("/x").await;
+    let after = get(&node, "/x").await;
     assert!(!is_hit(&after), "{:?}", after.headers);
     assert!(after.body == before.body);
     assert_eq!(a.seen().len(), 2);
@@ -128,17 +137,17 @@ async fn a_damaged_file_costs_a_trip_and_gives_no_wrong_bytes() {
             .await,
         1
     );
-    assert!(is_hit(&node.get("/x").await));
+    assert!(is_hit(&get(&node, "/x").await));
     node.stop().await;
 }
 
-/// 100 MiB in chunks whose bytes tell where they are.
+/// 100 MiB, each MiB of which begins with its number.
 const LARGE: usize = 100 << 20;
 
-fn large(at: usize, length: usize) -> Vec<u8> {
-    (at / 4..(at + length).div_ceil(4))
-        .flat_map(|word| format!("{:04x}", word * 31 % 0xffff).into_bytes())
-        .collect()
+fn mebibyte(number: usize) -> Vec<u8> {
+    let mut bytes = b"0123456789abcdefghijklmnopqrstuv".repeat((1 << 20) / 32);
+    bytes[..8].copy_from_slice(format!("{number:08}").as_bytes());
+    bytes
 }
 
 #[tokio::test]
@@ -150,31 +159,28 @@ async fn a_large_body_streams_through_disk_and_is_never_whole_in_memory() {
                 "HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\netag: \"1\"\r\ncache-control: max-age=600\r\n\r\n"
             );
             stream.write_all(answer.as_bytes()).await.unwrap();
-            for at in (0..LARGE).step_by(1 << 20) {
-                stream.write_all(&large(at, 1 << 20)).await.unwrap();
+            for number in 0..LARGE >> 20 {
+                stream.write_all(&mebibyte(number)).await.unwrap();
             }
         }
     })
     .await;
     let node = TestNode::start(&config(&a.url())).await;
-    let first = node.get("/large").await;
+    let first = get(&node, "/large").await;
     assert_eq!(first.body.len(), LARGE);
-    let hit = node.get("/large").await;
+    let hit = get(&node, "/large").await;
     assert!(is_hit(&hit), "{:?}", hit.headers);
     assert!(hit.body == first.body, "the same bytes");
     let at = 77 << 20;
     let range = format!("bytes={at}-{}", at + 199_999);
-    let part = Request::get("/large")
-        .header("range", range)
-        .body(String::new());
-    let part = request(node.http(), part.unwrap()).await;
+    let part = ask(&node, Request::get("/large").header("range", range)).await;
     assert_eq!(part.status, 206);
-    assert!(is_hit(&part) && part.body.as_bytes() == large(at, 200_000));
+    assert!(is_hit(&part) && part.body.as_bytes() == &mebibyte(77)[..200_000]);
     assert!(node.metric("zephyr_edge_cache_bytes").await < 64 << 10);
     assert!(node.metric("zephyr_edge_cache_disk_bytes").await >= LARGE as u64);
     let folder = node.stop().await;
     let node = again(folder, &a.url()).await;
-    let hit = node.get("/large").await;
+    let hit = get(&node, "/large").await;
     assert!(is_hit(&hit) && hit.body == first.body);
     assert_eq!(a.connections(), 1);
     node.stop().await;

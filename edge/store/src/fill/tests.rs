@@ -57,7 +57,7 @@ async fn what_is_not_kept_waits_for_its_readers_and_takes_no_more_than_a_window(
     let filler = Filler::in_memory();
     let fill = filler.fill();
     let mut follower = fill.follow(0..u64::MAX).unwrap();
-    let chunk = Bytes::from(vec![7; 100 * 1024]);
+    let chunk = Bytes::from(vec![7; 25 * 1024]);
     filler.append(chunk.clone());
     filler.give_up();
     assert!(!filler.is_kept());

@@ -294,7 +294,8 @@ fn nobody_waits_again_for_what_takes_too_long() {
             collapse_timeout: Duration::from_millis(1),
             ..CONFIG
         };
-        let (_sender, stuck) = chunks(vec![FRESH]);
+        // Nobody may follow it: it has to be asked about each time.
+        let (_sender, stuck) = chunks(vec![("cache-control", "no-cache"), ("etag", "\"a\"")]);
         let next = [
             stuck,
             Next::Answer(200, vec![FRESH], "own"),
