@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use zephyr_tls::proxy_protocol::Source;
 
@@ -47,6 +48,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 const PENDING_RESETS: usize = 20;
 /// Streams that the node may have to reset for a client's errors; one more ends the connection.
 const LOCAL_RESETS: usize = 256;
+
+/// For a client of TLS to take the end of its connection.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Which of the node's ports a connection came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,34 +88,53 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         },
         _ => None,
     };
-    if port == Port::Plain {
+    let mut first = Bytes::new();
+    let http1;
+    let mut transport = if port == Port::Plain {
         let detected = preface::detect(&mut stream);
         let detected = in_time(&worker, listen.header_read_timeout, detected).await;
         let Some(Ok(Some(protocol))) = detected else {
             return;
         };
-        return match protocol {
-            Protocol::Http1(first) => {
-                let connection = Connection::new(peer, trusted, true, false);
-                Box::pin(http1(worker, connection, Transport::Plain(stream), first)).await;
-            }
-            Protocol::Http2(first) => {
-                let connection = Connection::new(peer, trusted, false, false);
-                Box::pin(http2(worker, connection, Transport::Plain(stream), first)).await;
-            }
+        http1 = matches!(protocol, Protocol::Http1(_));
+        let (Protocol::Http1(read) | Protocol::Http2(read)) = protocol;
+        first = read;
+        Transport::Plain(stream)
+    } else {
+        let Some(tls) = &worker.node.tls else { return };
+        let shaken = async {
+            // Nothing is allocated for a client that sends nothing.
+            stream.readable().await.ok()?;
+            Box::pin(handshake::accept(&worker, tls, stream)).await
         };
-    }
-    let Some(tls) = &worker.node.tls else { return };
-    let shaken = Box::pin(handshake::accept(&worker, tls, stream));
-    let Some(Some(stream)) = in_time(&worker, listen.handshake_timeout, shaken).await else {
-        return;
+        let Some(Some(stream)) = in_time(&worker, listen.handshake_timeout, shaken).await else {
+            return;
+        };
+        http1 = stream.get_ref().1.alpn_protocol() != Some(b"h2");
+        Transport::Tls(stream)
     };
-    let http1 = stream.get_ref().1.alpn_protocol() != Some(b"h2");
-    let connection = Connection::new(peer, trusted, http1, true);
-    let (stream, first) = (Transport::Tls(stream), Bytes::new());
-    match http1 {
-        true => Box::pin(self::http1(worker, connection, stream, first)).await,
-        false => Box::pin(http2(worker, connection, stream, first)).await,
+    let tls = port == Port::Tls;
+    if !http1 {
+        let connection = Connection::new(peer, trusted, false, tls);
+        return Box::pin(http2(worker, connection, transport, first)).await;
+    }
+    loop {
+        let connection = Connection::new(peer, trusted, true, tls);
+        let first = std::mem::take(&mut first);
+        let served = Box::pin(self::http1(&worker, connection, transport, first)).await;
+        let Some(parked) = served else { return };
+        transport = parked;
+        // Between two requests a connection is no more than before the first one.
+        let limit = listen.idle_timeout;
+        let wakes = tokio::select! {
+            woken = tokio::time::timeout(limit, transport.readable()) => matches!(woken, Ok(Ok(()))),
+            () = worker.drained() => false,
+        };
+        if !wakes {
+            // A client of TLS is told; one that does not take it is not waited for.
+            let _ = tokio::time::timeout(FAREWELL, transport.shutdown()).await;
+            return;
+        }
     }
 }
 
@@ -151,18 +174,29 @@ async fn client_behind(worker: &Worker, stream: &mut TcpStream) -> Option<Source
     }
 }
 
-async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, first: Bytes) {
+/// Serves HTTP/1; the socket when the connection has come to rest between two requests.
+async fn http1(
+    worker: &Rc<Worker>,
+    connection: Connection,
+    stream: Transport,
+    first: Bytes,
+) -> Option<Transport> {
     let connection = Rc::new(connection);
-    let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
-    let service = {
-        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
-        service_fn(move |request: Request<Incoming>| {
-            let request = request.map(Body::Incoming);
-            request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
-        })
-    };
-    let hyper = worker.http1.serve_connection(io, service);
-    drive(pin!(hyper), &worker, &connection).await;
+    {
+        let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
+        let service = {
+            let (worker, connection) = (Rc::clone(worker), Rc::clone(&connection));
+            service_fn(move |request: Request<Incoming>| {
+                let request = request.map(Body::Incoming);
+                request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
+            })
+        };
+        let mut hyper = pin!(worker.http1.serve_connection(io, service));
+        let rests = drive(hyper.as_mut(), worker, &connection).await;
+        // What becomes of the socket when hyper's connection is dropped, at the end of this block.
+        connection.parking.set(rests);
+    }
+    connection.parked.take()
 }
 
 async fn http2(worker: Rc<Worker>, connection: Connection, stream: Transport, first: Bytes) {
@@ -262,7 +296,12 @@ where
     }
 }
 
-async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &Connection) {
+/// Runs hyper to the connection's end, or until it rests: whether it does.
+async fn drive<C: Served>(
+    mut hyper: Pin<&mut C>,
+    worker: &Worker,
+    connection: &Connection,
+) -> bool {
     let mut timekeeper = Timekeeper::new(&worker.node.config.listen);
     let mut drained = pin!(worker.drained());
     let mut closing = false;
@@ -273,7 +312,7 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
                 if let Err(error) = result {
                     refused(worker, &error);
                 }
-                return Poll::Ready(());
+                return Poll::Ready(false);
             }
             // One that is to end and does nothing more is not waited for as long as an idle one.
             if worker.is_draining() {
@@ -287,11 +326,14 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
             match due {
                 Poll::Ready(Due::Stalled) => {
                     worker.metrics.count(Count::Stalled);
-                    return Poll::Ready(());
+                    return Poll::Ready(false);
+                }
+                Poll::Ready(Due::Rest) if !closing && !worker.is_draining() => {
+                    return Poll::Ready(true);
                 }
                 // An idle one that does not go when asked is dropped when it is next looked at.
-                Poll::Ready(Due::Idle) if closing => return Poll::Ready(()),
-                Poll::Ready(Due::Idle) => {}
+                Poll::Ready(Due::Rest | Due::Idle) if closing => return Poll::Ready(false),
+                Poll::Ready(Due::Rest | Due::Idle) => {}
                 Poll::Pending if asked => {}
                 Poll::Pending => return Poll::Pending,
             }
@@ -299,7 +341,7 @@ async fn drive<C: Served>(mut hyper: Pin<&mut C>, worker: &Worker, connection: &
             hyper.as_mut().close();
         }
     })
-    .await;
+    .await
 }
 
 /// hyper has answered 400, 414 or 431 by itself, or the client has left.

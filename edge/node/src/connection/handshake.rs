@@ -22,7 +22,6 @@ pub(super) async fn accept(
     tls: &Tls,
     mut stream: TcpStream,
 ) -> Option<Box<TlsStream<TcpStream>>> {
-    // Nothing is allocated for a client that sends nothing.
     let mut first = [0];
     if !matches!(stream.peek(&mut first).await, Ok(1)) {
         return None;

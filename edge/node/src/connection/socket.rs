@@ -18,7 +18,8 @@ const LEAST_DATA: usize = 256;
 
 /// A client's socket.
 pub(super) struct Socket {
-    stream: Transport,
+    /// None once it is parked.
+    stream: Option<Transport>,
     /// Bytes read while the protocol was found out.
     first: Bytes,
     /// None on HTTP/2.
@@ -30,10 +31,17 @@ impl Socket {
     pub(super) fn new(stream: Transport, first: Bytes, connection: Rc<Connection>) -> Self {
         let scanner = connection.http1.then(Scanner::default);
         Self {
-            stream,
+            stream: Some(stream),
             first,
             scanner,
             connection,
+        }
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut Transport>> {
+        match &mut self.stream {
+            Some(stream) => Ok(Pin::new(stream)),
+            None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -69,6 +77,14 @@ impl Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.connection.parking.get() {
+            self.connection.parked.replace(self.stream.take());
+        }
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -78,12 +94,16 @@ impl AsyncRead for Socket {
         let this = self.get_mut();
         let before = buf.filled().len();
         if this.first.is_empty() {
-            let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+            let poll = this.stream()?.poll_read(cx, buf);
             this.connection.read_waits.set(poll.is_pending());
             ready!(poll)?;
         } else {
             let length = this.first.len().min(buf.remaining());
             buf.put_slice(&this.first.split_to(length));
+            if this.first.is_empty() {
+                // An empty rest would keep what it is the rest of.
+                this.first = Bytes::new();
+            }
         }
         let received = &mut buf.filled_mut()[before..];
         if received.is_empty() {
@@ -116,7 +136,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let poll = self.stream()?.poll_write(cx, buf);
         self.wrote(poll)
     }
 
@@ -125,22 +145,24 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let poll = self.stream()?.poll_write_vectored(cx, bufs);
         self.wrote(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream
+            .as_ref()
+            .is_some_and(Transport::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        let poll = self.stream()?.poll_flush(cx);
         // TLS takes bytes before there is room for them on the socket.
         self.connection.write_waits.set(poll.is_pending());
         poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream()?.poll_shutdown(cx)
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 use zephyr_edge_pipeline::admission::Peer;
 
+use super::transport::Transport;
+
 /// One client's connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -38,6 +40,10 @@ pub(crate) struct Connection {
     pub(super) read_waits: Cell<bool>,
     /// Whether the last write found no room.
     pub(super) write_waits: Cell<bool>,
+    /// Whether the socket is to be left here when hyper's connection is dropped.
+    pub(super) parking: Cell<bool>,
+    /// The socket that was left.
+    pub(super) parked: RefCell<Option<Transport>>,
     /// The last `Host` seen and what it means: clients repeat themselves.
     host: RefCell<Option<(HeaderValue, Arc<str>)>>,
 }
@@ -58,6 +64,8 @@ impl Connection {
             awaits_body: Cell::new(false),
             read_waits: Cell::new(false),
             write_waits: Cell::new(false),
+            parking: Cell::new(false),
+            parked: RefCell::new(None),
             host: RefCell::new(None),
         }
     }

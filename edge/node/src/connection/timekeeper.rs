@@ -35,6 +35,8 @@ struct Seen {
 /// What is to be done with the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
+    /// It has nothing to do now, and nothing of it is on its way: it needs no more than its socket.
+    Rest,
     /// It has nothing to do for too long: close it the polite way.
     Idle,
     /// The peer stopped half-way: drop it.
@@ -100,6 +102,11 @@ impl Timekeeper {
         let owes = connection.busy.get() > 0 || connection.write_waits.get();
         if self.hurried && seen.quiet > 0 && !owes {
             return Some(Due::Idle);
+        }
+        let begun = connection.awaits_head.get() || connection.awaits_body.get();
+        let rests = connection.http1 && connection.read_waits.get() && !begun && !owes;
+        if seen.quiet > 0 && rests {
+            return Some(Due::Rest);
         }
         if seen.quiet < self.idle_rings {
             return None;
