@@ -104,8 +104,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         let Some(tls) = &worker.node.tls else { return };
         let shaken = async {
             // Nothing is allocated for a client that sends nothing.
-            stream.readable().await.ok()?;
-            Box::pin(handshake::accept(&worker, tls, stream)).await
+            let first = handshake::first_byte(&stream).await?;
+            Box::pin(handshake::accept(&worker, tls, stream, first)).await
         };
         let Some(Some(stream)) = in_time(&worker, listen.handshake_timeout, shaken).await else {
             return;
