@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use zephyr_tls::proxy_protocol::Source;
 
@@ -49,6 +50,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 const PENDING_RESETS: usize = 20;
 /// Streams that the node may have to reset for a client's errors; one more ends the connection.
 const LOCAL_RESETS: usize = 256;
+
+/// For a client of TLS to take the end of its connection.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Which of the node's ports a connection came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,34 +96,53 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     let handshakes = listen.max_handshakes;
     // A connection outlives configurations; only requests hold on to theirs.
     drop(setup);
-    if port == Port::Plain {
+    let mut first = BytesMut::new();
+    let http1;
+    let mut transport = if port == Port::Plain {
         let detected = preface::detect(&mut stream);
         let detected = in_time(&worker, head_limit, detected).await;
         let Some(Ok(Some(protocol))) = detected else {
             return;
         };
-        return match protocol {
-            Protocol::Http1(first) => {
-                let connection = Connection::new(peer, trusted, true, false);
-                Box::pin(http1(worker, connection, Transport::Plain(stream), first)).await;
-            }
-            Protocol::Http2(first) => {
-                let connection = Connection::new(peer, trusted, false, false);
-                Box::pin(http2(worker, connection, Transport::Plain(stream), first)).await;
-            }
+        http1 = matches!(protocol, Protocol::Http1(_));
+        let (Protocol::Http1(read) | Protocol::Http2(read)) = protocol;
+        first = read;
+        Transport::Plain(stream)
+    } else {
+        let Some(tls) = &worker.node.tls else { return };
+        let shaken = async {
+            // Nothing is allocated for a client that sends nothing.
+            let first = handshake::first_byte(&stream).await?;
+            Box::pin(handshake::accept(&worker, tls, handshakes, stream, first)).await
         };
-    }
-    let Some(tls) = &worker.node.tls else { return };
-    let shaken = Box::pin(handshake::accept(&worker, tls, handshakes, stream));
-    let Some(Some(stream)) = in_time(&worker, handshake_limit, shaken).await else {
-        return;
+        let Some(Some(stream)) = in_time(&worker, handshake_limit, shaken).await else {
+            return;
+        };
+        http1 = stream.get_ref().1.alpn_protocol() != Some(b"h2");
+        Transport::Tls(stream)
     };
-    let http1 = stream.get_ref().1.alpn_protocol() != Some(b"h2");
-    let connection = Connection::new(peer, trusted, http1, true);
-    let (stream, first) = (Transport::Tls(stream), BytesMut::new());
-    match http1 {
-        true => Box::pin(self::http1(worker, connection, stream, first)).await,
-        false => Box::pin(http2(worker, connection, stream, first)).await,
+    let tls = port == Port::Tls;
+    if !http1 {
+        let connection = Connection::new(peer, trusted, false, tls);
+        return Box::pin(http2(worker, connection, transport, first)).await;
+    }
+    loop {
+        let connection = Connection::new(peer, trusted, true, tls);
+        let first = std::mem::take(&mut first);
+        let served = Box::pin(self::http1(&worker, connection, transport, first)).await;
+        let Some(rested) = served else { return };
+        transport = rested;
+        // Between two requests a connection is no more than before the first one.
+        let limit = worker.setup().config.listen.idle_timeout;
+        let wakes = tokio::select! {
+            woken = tokio::time::timeout(limit, transport.readable()) => matches!(woken, Ok(Ok(()))),
+            () = worker.drained() => false,
+        };
+        if !wakes {
+            // A client of TLS is told; one that does not take it is not waited for.
+            let _ = tokio::time::timeout(FAREWELL, transport.shutdown()).await;
+            return;
+        }
     }
 }
 
@@ -162,13 +185,19 @@ async fn client_behind(
     }
 }
 
-async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, first: BytesMut) {
+/// Serves HTTP/1; the socket when the connection has come to rest between two requests.
+async fn http1(
+    worker: &Rc<Worker>,
+    connection: Connection,
+    stream: Transport,
+    first: BytesMut,
+) -> Option<Transport> {
     let connection = Rc::new(connection);
     let setup = worker.setup();
     let listen = &setup.config.listen;
     let socket = Socket::new(stream, first, limits(listen), Rc::clone(&connection));
     let service = {
-        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
+        let (worker, connection) = (Rc::clone(worker), Rc::clone(&connection));
         service_fn(move |request: Request<Incoming>| {
             let request = request.map(Body::Incoming);
             request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
@@ -177,13 +206,17 @@ async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, fi
     let mut hyper = setup.http1.serve_connection(TokioIo::new(socket), service);
     let timekeeper = Timekeeper::new(listen);
     drop(setup);
-    let end = drive(Pin::new(&mut hyper), &worker, &connection, timekeeper).await;
+    let end = drive(Pin::new(&mut hyper), worker, &connection, timekeeper).await;
     if end == End::Cut {
-        return;
+        return None;
     }
     // Taken apart and not upgraded by hyper, which would have the socket travel between threads.
     let parts = hyper.into_parts();
     let (stream, rest) = parts.io.into_inner().into_parts();
+    if end == End::Rests {
+        // Nothing has been read of a next request.
+        return (parts.read_buf.is_empty() && rest.is_empty()).then_some(stream);
+    }
     let switch = connection.switch.take();
     match switch {
         Some(switch) => {
@@ -192,8 +225,9 @@ async fn http1(worker: Rc<Worker>, connection: Connection, stream: Transport, fi
             switch.run(stream, early.freeze()).await;
         }
         None if connection.ended.get() => {}
-        None => linger::linger(stream, &worker).await,
+        None => linger::linger(stream, worker).await,
     }
+    None
 }
 
 async fn http2(worker: Rc<Worker>, connection: Connection, stream: Transport, first: BytesMut) {
@@ -311,10 +345,13 @@ where
 enum End {
     /// hyper is done with it.
     Done,
+    /// Nothing is on its way, and has not been for a while.
+    Rests,
     /// The peer keeps the node waiting.
     Cut,
 }
 
+/// Runs hyper to the connection's end, or until it rests.
 async fn drive<C: Served>(
     mut hyper: Pin<&mut C>,
     worker: &Worker,
@@ -352,9 +389,12 @@ async fn drive<C: Served>(
                     worker.metrics.count(Count::Stalled);
                     return Poll::Ready(End::Cut);
                 }
+                Poll::Ready(Due::Rest) if !closing && !worker.is_leaving() => {
+                    return Poll::Ready(End::Rests);
+                }
                 // An idle one that does not go when asked is dropped when it is next looked at.
-                Poll::Ready(Due::Idle) if closing => return Poll::Ready(End::Cut),
-                Poll::Ready(Due::Idle) => {}
+                Poll::Ready(Due::Rest | Due::Idle) if closing => return Poll::Ready(End::Cut),
+                Poll::Ready(Due::Rest | Due::Idle) => {}
                 Poll::Pending if asked => {}
                 Poll::Pending => return Poll::Pending,
             }

@@ -22,17 +22,13 @@ pub(super) async fn accept(
     tls: &Tls,
     bound: u32,
     mut stream: TcpStream,
+    first: u8,
 ) -> Option<Box<TlsStream<TcpStream>>> {
-    // Nothing is allocated for a client that sends nothing.
-    let mut first = [0];
-    if !matches!(stream.peek(&mut first).await, Ok(1)) {
-        return None;
-    }
     let Some(_place) = tls.handshake(bound) else {
         worker.metrics.count(Count::HandshakesTurnedAway);
         return None;
     };
-    if first[0].is_ascii_uppercase() {
+    if first.is_ascii_uppercase() {
         worker.metrics.count(Count::HandshakesFailed);
         if let Err(error) = explain(&mut stream).await {
             tracing::debug!(%error, "a client without TLS has left");
@@ -50,6 +46,13 @@ pub(super) async fn accept(
             None
         }
     }
+}
+
+/// The first byte, which stays where it is; none when the client has left.
+pub(super) async fn first_byte(stream: &TcpStream) -> Option<u8> {
+    let mut first = [0];
+    let seen = stream.peek(&mut first).await;
+    matches!(seen, Ok(1)).then_some(first[0])
 }
 
 async fn explain(stream: &mut TcpStream) -> io::Result<()> {

@@ -17,20 +17,33 @@ pub(super) enum Protocol {
 
 /// Reads until the first bytes are or are not the preface of HTTP/2; none when the client has left.
 pub(super) async fn detect(stream: &mut TcpStream) -> io::Result<Option<Protocol>> {
-    // Nothing is allocated for a client that sends nothing.
-    stream.readable().await?;
-    // Enough for most first heads, so that they come in one read.
-    let mut first = BytesMut::with_capacity(1024);
+    let mut first = first_read(stream).await?;
+    if first.is_empty() {
+        return Ok(None);
+    }
     loop {
-        if stream.read_buf(&mut first).await? == 0 {
-            return Ok(None);
-        }
         let compared = first.len().min(PREFACE.len());
         if first[..compared] != PREFACE[..compared] {
             return Ok(Some(Protocol::Http1(first)));
         }
         if compared == PREFACE.len() {
             return Ok(Some(Protocol::Http2(first)));
+        }
+        if stream.read_buf(&mut first).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// Nothing is allocated for a client that sends nothing.
+async fn first_read(stream: &TcpStream) -> io::Result<BytesMut> {
+    loop {
+        stream.readable().await?;
+        // Enough for most first heads, so that they come in one read.
+        let mut first = BytesMut::with_capacity(1024);
+        match stream.try_read_buf(&mut first) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read.map(|_| first),
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 /// A client's stream of bytes.
+#[derive(Debug)]
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -22,6 +23,16 @@ macro_rules! on {
             Transport::Tls($stream) => $what,
         }
     };
+}
+
+impl Transport {
+    /// Waits until the client has sent something, or has left.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.readable().await,
+            Self::Tls(stream) => stream.get_ref().0.readable().await,
+        }
+    }
 }
 
 impl AsyncRead for Transport {

@@ -165,6 +165,36 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     node.stop().await;
 }
 
+/// Between two requests a connection gives up all but its socket; nobody sees that.
+#[tokio::test]
+async fn a_connection_that_rests_goes_on() {
+    let (a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"800ms\"").await;
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    for round in 0..4 {
+        // In one piece, and with a pause within the head, both longer than it takes to rest.
+        let head = format!("GET /{round} HTTP/1.1\r\nhost: a\r\n\r\n");
+        let (first, second) = head.split_at(if round % 2 == 0 { head.len() } else { 7 });
+        for part in [first, second] {
+            stream.write_all(part.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(&format!("a /{round}")),
+            "{answer}"
+        );
+    }
+    assert_eq!(a.seen().len(), 4);
+    assert_eq!(closed(&mut stream).await, "");
+    assert_eq!(
+        node.metric("zephyr_edge_connections_accepted_total").await,
+        1
+    );
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn connections_are_bounded() {
     let (_a, node) = start("max_connections = 2").await;
