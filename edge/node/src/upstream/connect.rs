@@ -37,19 +37,6 @@ pub(super) enum Made {
 /// Makes a connection; the time limit covers the TLS handshake.
 pub(super) async fn open(upstream: &Upstream, endpoint: &Endpoint) -> Result<Made, ProxyError> {
     let limit = upstream.config.connect_timeout;
-    let failed = |kind: ErrorType, detail, cause: String| {
-        count(&upstream.counts.connect_errors);
-        let status = match kind {
-            ErrorType::ConnectionTimeout => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::BAD_GATEWAY,
-        };
-        let cause = format!(
-            "upstream {} at {}: {cause}",
-            upstream.name, endpoint.address
-        );
-        let error = ProxyError::new(Source::Upstream, status, detail);
-        error.of_kind(kind).with_cause(cause).retryable()
-    };
     match tokio::time::timeout(limit, connect(upstream, endpoint)).await {
         Ok(Ok(made)) => {
             count(&upstream.counts.connections);
@@ -57,15 +44,45 @@ pub(super) async fn open(upstream: &Upstream, endpoint: &Endpoint) -> Result<Mad
         }
         Ok(Err(error)) => {
             let detail = "The upstream cannot be reached.";
-            let cause = failure::chain(&error);
-            Err(failed(failure::of_connect(&error), detail, cause))
+            let (kind, cause) = (failure::of_connect(&error), failure::chain(&error));
+            Err(unreachable(upstream, endpoint, kind, detail, &cause))
         }
-        Err(_) => {
-            let detail = "The upstream cannot be reached in time.";
-            let cause = format!("no connection within {limit:?}");
-            Err(failed(ErrorType::ConnectionTimeout, detail, cause))
-        }
+        Err(_) => Err(late(upstream, endpoint)),
     }
+}
+
+/// There is no connection in time.
+pub(super) fn late(upstream: &Upstream, endpoint: &Endpoint) -> ProxyError {
+    let detail = "The upstream cannot be reached in time.";
+    let limit = upstream.config.connect_timeout;
+    let cause = format!("no connection within {limit:?}");
+    unreachable(
+        upstream,
+        endpoint,
+        ErrorType::ConnectionTimeout,
+        detail,
+        &cause,
+    )
+}
+
+fn unreachable(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    kind: ErrorType,
+    detail: &'static str,
+    cause: &str,
+) -> ProxyError {
+    count(&upstream.counts.connect_errors);
+    let status = match kind {
+        ErrorType::ConnectionTimeout => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    let cause = format!(
+        "upstream {} at {}: {cause}",
+        upstream.name, endpoint.address
+    );
+    let error = ProxyError::new(Source::Upstream, status, detail);
+    error.of_kind(kind).with_cause(cause).retryable()
 }
 
 /// A bare connection; for checks.
