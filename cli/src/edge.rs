@@ -55,7 +55,6 @@ impl Components {
 /// Reads the configuration, and runs a node unless only a check was asked for.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::load(&args.config, &args.components.folder()?).map_err(exit::usage)?;
-    config.check_for_node().map_err(exit::usage)?;
     require_components(&config)?;
     if args.check {
         return report(&args.config, &config);
