@@ -125,7 +125,7 @@ pub fn of_error(error: &ProxyError) -> HeaderValue {
 /// The field of any answer that the edge made itself.
 #[must_use]
 pub fn value(kind: ErrorType, received: Option<StatusCode>, details: &str) -> HeaderValue {
-    let mut text = format!("{}; error={kind}", NAME);
+    let mut text = format!("{NAME}; error={kind}");
     if let Some(status) = received {
         text.push_str(&format!("; received-status={}", status.as_u16()));
     }

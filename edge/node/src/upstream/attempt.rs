@@ -110,7 +110,7 @@ pub(super) async fn attempt(
                 )
             }
         };
-        let (failed, again) = match sent {
+        let (unsent, error) = match sent {
             Ok(Ok((answer, on))) => {
                 visit.answered(answer.status());
                 return Ok(Arrived { answer, on, visit });
@@ -125,7 +125,6 @@ pub(super) async fn attempt(
                 });
             }
         };
-        let (unsent, error) = (failed, again);
         // Only what may have been closed while nobody looked; a fresh connection that fails says
         // something about the server.
         let was_stale =
@@ -170,7 +169,7 @@ pub(super) async fn wait(
     let limit = upstream.config.first_byte_timeout;
     let mut answer = std::pin::pin!(answer);
     let mut since = None;
-    let mut taken = None;
+    let mut taken = steps.map(Steps::taken);
     poll_fn(|cx| {
         if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
             return Poll::Ready(Ok(sent));
@@ -181,7 +180,7 @@ pub(super) async fn wait(
                 return Poll::Pending;
             }
             let moved = steps.map(Steps::taken);
-            if moved == taken || steps.is_none() {
+            if moved == taken {
                 return Poll::Ready(Err(late(upstream, limit)));
             }
             (taken, since) = (moved, None);

@@ -65,19 +65,6 @@ async fn open_in<T>(
     connect: impl Future<Output = io::Result<T>>,
 ) -> Result<T, ProxyError> {
     let limit = upstream.config.connect_timeout;
-    let failed = |kind: ErrorType, detail, cause: String| {
-        count(&upstream.counts.connect_errors);
-        let status = match kind {
-            ErrorType::ConnectionTimeout => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::BAD_GATEWAY,
-        };
-        let cause = format!(
-            "upstream {} at {}: {cause}",
-            upstream.name, endpoint.address
-        );
-        let error = ProxyError::new(Source::Upstream, status, detail);
-        error.of_kind(kind).with_cause(cause).retryable()
-    };
     match tokio::time::timeout(limit, connect).await {
         Ok(Ok(made)) => {
             count(&upstream.counts.connections);
@@ -85,15 +72,45 @@ async fn open_in<T>(
         }
         Ok(Err(error)) => {
             let detail = "The upstream cannot be reached.";
-            let cause = failure::chain(&error);
-            Err(failed(failure::of_connect(&error), detail, cause))
+            let (kind, cause) = (failure::of_connect(&error), failure::chain(&error));
+            Err(unreachable(upstream, endpoint, kind, detail, &cause))
         }
-        Err(_) => {
-            let detail = "The upstream cannot be reached in time.";
-            let cause = format!("no connection within {limit:?}");
-            Err(failed(ErrorType::ConnectionTimeout, detail, cause))
-        }
+        Err(_) => Err(late(upstream, endpoint)),
     }
+}
+
+/// There is no connection in time.
+pub(super) fn late(upstream: &Upstream, endpoint: &Endpoint) -> ProxyError {
+    let detail = "The upstream cannot be reached in time.";
+    let limit = upstream.config.connect_timeout;
+    let cause = format!("no connection within {limit:?}");
+    unreachable(
+        upstream,
+        endpoint,
+        ErrorType::ConnectionTimeout,
+        detail,
+        &cause,
+    )
+}
+
+fn unreachable(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    kind: ErrorType,
+    detail: &'static str,
+    cause: &str,
+) -> ProxyError {
+    count(&upstream.counts.connect_errors);
+    let status = match kind {
+        ErrorType::ConnectionTimeout => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    let cause = format!(
+        "upstream {} at {}: {cause}",
+        upstream.name, endpoint.address
+    );
+    let error = ProxyError::new(Source::Upstream, status, detail);
+    error.of_kind(kind).with_cause(cause).retryable()
 }
 
 /// A bare connection; for checks.

@@ -32,12 +32,12 @@ pub(super) async fn send(
     if let Ok(result) = tokio::time::timeout(after, one.as_mut()).await {
         return result;
     }
+    if !choice.has_more(cluster) || !upstream.may_retry() {
+        return one.await;
+    }
     let Some(second) = choice.next(upstream, cluster) else {
         return one.await;
     };
-    if !upstream.may_retry() {
-        return one.await;
-    }
     count(&upstream.counts.hedges);
     let line = pool.line(&cluster.endpoints[second]);
     let other = std::pin::pin!(attempt(&line, copy, None, true));

@@ -111,7 +111,11 @@ impl Line {
         if let Some(stream) = self.stream() {
             return Ok(Way::Http2(stream, true));
         }
-        let _making = self.making.lock().await;
+        // Who waits for another one's connection waits no longer than for its own.
+        let limit = self.upstream.config.connect_timeout;
+        let Ok(_making) = tokio::time::timeout(limit, self.making.lock()).await else {
+            return Err(connect::late(&self.upstream, &self.endpoint));
+        };
         if let Some(stream) = self.stream() {
             return Ok(Way::Http2(stream, true));
         }

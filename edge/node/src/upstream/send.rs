@@ -88,6 +88,11 @@ impl Choice {
         }
     }
 
+    /// Whether there is a server that has not been tried.
+    pub(super) fn has_more(&self, cluster: &Cluster) -> bool {
+        self.tried.len() < cluster.endpoints.len()
+    }
+
     /// The next server to try.
     pub(super) fn next(&mut self, upstream: &Upstream, cluster: &Cluster) -> Option<usize> {
         let ask = Ask {
@@ -124,7 +129,7 @@ async fn balance(
         .ok_or_else(|| no_servers(upstream, ErrorType::DestinationUnavailable))?;
     loop {
         let line = pool.line(&cluster.endpoints[at]);
-        let elsewhere = retries > 0 && choice.tried.len() < cluster.endpoints.len();
+        let elsewhere = retries > 0 && choice.has_more(&cluster);
         let spare = (repeats_errors && elsewhere).then(|| copy_of(&request));
         let result = match hedged {
             Some(after) if choice.tried.len() == 1 => {
@@ -142,10 +147,7 @@ async fn balance(
                     };
                     (missed, Some(arrived))
                 }
-                _ => {
-                    let line = pool.line(arrived.visit.endpoint());
-                    return Ok((arrived, line));
-                }
+                _ => return Ok(with_line(pool, arrived)),
             },
             Err(missed) => (missed, None),
         };
@@ -169,10 +171,16 @@ async fn balance(
                 }
                 (request, at) = (again, next);
             }
-            (None, Some(arrived)) => return Ok((arrived, line)),
+            (None, Some(arrived)) => return Ok(with_line(pool, arrived)),
             (None, None) => return Err(missed.error),
         }
     }
+}
+
+/// A hedge may have come from another server than the one chosen.
+fn with_line(pool: &Pool, arrived: Arrived) -> (Arrived, Arc<Line>) {
+    let line = pool.line(arrived.visit.endpoint());
+    (arrived, line)
 }
 
 impl Upstream {

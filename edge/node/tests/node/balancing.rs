@@ -224,10 +224,10 @@ async fn a_server_that_fails_is_left_out() {
     status.store(502, SeqCst);
     let node = node(
         &[bad.url(), good.url()],
-        "policy = \"round_robin\"\noutlier = { consecutive_failures = 3, base_ejection = \"200ms\" }\nslow_start = \"0s\"",
+        "policy = \"round_robin\"\noutlier = { consecutive_failures = 3, base_ejection = \"3s\" }\nslow_start = \"0s\"",
     )
     .await;
-    assert_eq!(tally(&node, 50).await["bad"], 3);
+    assert_eq!(tally(&node, 20).await["bad"], 3);
     let address = bad.url().replace("http://", "");
     let metric =
         |what: &str| format!("zephyr_edge_server_{what}{{upstream=\"a\",server=\"{address}\"}}");
