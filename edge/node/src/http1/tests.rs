@@ -83,7 +83,7 @@ fn a_head_goes_on_when_it_is_whole() {
         scanner
             .scan(b" / HTTP/1.1\r\nContent-Length: 2\r\n\r\na")
             .passed,
-        34
+        35
     );
     assert!(!scanner.in_head() && scanner.in_body());
     assert_eq!(scanner.scan(b"b").passed, 1);
