@@ -115,7 +115,7 @@ impl Encoder {
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.kind {
             Kind::Zstd(encoder) => encoder.flush(),
-            Kind::Br(encoder) => encoder.as_mut().map_or(Ok(()), |encoder| encoder.flush()),
+            Kind::Br(encoder) => encoder.as_mut().map_or(Ok(()), io::Write::flush),
             Kind::Gzip(encoder) => encoder.flush(),
         }
     }
