@@ -45,11 +45,25 @@ pub struct Settings {
 pub struct Compressor {
     settings: Settings,
     active: Arc<AtomicUsize>,
+    /// Those of them that have a dictionary.
+    with_dictionary: Arc<AtomicUsize>,
 }
+
+/// Answers that are compressed with a dictionary at once: each holds its body whole, and an encoder
+/// with a window of megabytes.
+const MAX_WITH_DICTIONARY: usize = 8;
 
 /// A place among the answers that are compressed at once, until dropped.
 #[derive(Debug)]
 pub struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(active: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let before = active.fetch_add(1, Relaxed);
+        let place = Self(Arc::clone(active));
+        (before < most).then_some(place)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -64,6 +78,7 @@ impl Compressor {
         Self {
             settings,
             active: Arc::default(),
+            with_dictionary: Arc::default(),
         }
     }
 
@@ -76,9 +91,13 @@ impl Compressor {
     /// Takes a place; none when all are taken.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        let before = self.active.fetch_add(1, Relaxed);
-        let place = Place(Arc::clone(&self.active));
-        (before < self.settings.max_streams).then_some(place)
+        Place::take(&self.active, self.settings.max_streams)
+    }
+
+    /// Takes a place with a dictionary; none when all are taken.
+    #[must_use]
+    pub fn place_with_dictionary(&self) -> Option<Place> {
+        Place::take(&self.with_dictionary, MAX_WITH_DICTIONARY)
     }
 
     /// An encoder for an answer of this length, if that is known.

@@ -269,7 +269,7 @@ mod tests {
                 match poll(&mut body) {
                     Poll::Pending => turns += 1,
                     Poll::Ready(Some(frame)) => {
-                        coded.extend_from_slice(&frame.into_data().unwrap())
+                        coded.extend_from_slice(&frame.into_data().unwrap());
                     }
                     Poll::Ready(None) => break,
                 }

@@ -11,12 +11,16 @@ use crate::Coding;
 /// How far back matches may reach, as a power of two. An answer in the making holds a few times as
 /// much memory, and there may be hundreds.
 const WINDOW: u32 = 19;
+/// What Brotli works on at once, in bytes.
+const BROTLI_GATHERS: usize = 32 * 1024;
 /// Buffer of the Brotli writer, in bytes.
 const BUFFER: usize = 4096;
 
 /// An encoder.
 pub struct Encoder {
     kind: Kind,
+    /// Bytes that Brotli has taken in since it was flushed.
+    gathered: usize,
     _place: Place,
 }
 
@@ -67,6 +71,7 @@ impl Encoder {
         };
         Ok(Self {
             kind,
+            gathered: 0,
             _place: place,
         })
     }
@@ -87,7 +92,16 @@ impl Encoder {
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.kind {
             Kind::Zstd(encoder) => encoder.write_all(bytes),
-            Kind::Br(Some(encoder)) => encoder.write_all(bytes),
+            Kind::Br(Some(encoder)) => {
+                encoder.write_all(bytes)?;
+                self.gathered += bytes.len();
+                // Left alone it gathers megabytes, and then works on them all at once.
+                if self.gathered >= BROTLI_GATHERS {
+                    self.gathered = 0;
+                    encoder.flush()?;
+                }
+                Ok(())
+            }
             Kind::Br(None) => Err(io::ErrorKind::BrokenPipe.into()),
             Kind::Gzip(encoder) => encoder.write_all(bytes),
         }
@@ -101,7 +115,7 @@ impl Encoder {
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.kind {
             Kind::Zstd(encoder) => encoder.flush(),
-            Kind::Br(encoder) => encoder.as_mut().map_or(Ok(()), |encoder| encoder.flush()),
+            Kind::Br(encoder) => encoder.as_mut().map_or(Ok(()), io::Write::flush),
             Kind::Gzip(encoder) => encoder.flush(),
         }
     }

@@ -51,10 +51,9 @@ impl Recent {
         let mut kept = self.0.lock();
         if kept.bytes + size > MAX_BYTES {
             kept.entries.retain(|_, (since, _)| since.elapsed() < HOLDS);
-            let left = |(key, (_, small)): (&Box<[u8]>, &(Instant, Arc<Small>))| {
-                small.bytes.len() + key.len() + ENTRY
-            };
-            kept.bytes = kept.entries.iter().map(left).sum();
+            let left = kept.entries.iter();
+            let left = left.map(|(key, (_, small))| small.bytes.len() + key.len() + ENTRY);
+            kept.bytes = left.sum();
             if kept.bytes + size > MAX_BYTES {
                 kept.entries.clear();
                 kept.bytes = 0;

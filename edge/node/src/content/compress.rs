@@ -10,7 +10,7 @@ use zephyr_content::Coding;
 use zephyr_content::accept::Accepted;
 use zephyr_content::compress::body::Compressed;
 use zephyr_content::compress::eligible::no_transform;
-use zephyr_content::compress::{Compressor, Settings, dress, vary, weaken};
+use zephyr_content::compress::{Compressor, Place, Settings, dress, vary, weaken};
 use zephyr_content::dictionary::{
     self, AVAILABLE_DICTIONARY, DICTIONARY_ID, Dictionaries, Dictionary, Learning, Rule,
     USE_AS_DICTIONARY,
@@ -195,11 +195,18 @@ impl Compress {
         }
         let Settled { coding, dictionary } = asked.settled;
         let fits = length.is_some_and(|length| length <= self.coder.dictionaries.max_one());
-        let dictionary = dictionary.filter(|_| fits);
-        let coding = match dictionary {
-            Some(_) => Some(Coding::Dcz),
-            None => coding,
-        };
+        if let Some(dictionary) = dictionary.filter(|_| fits)
+            && let Some(place) = compressor.place_with_dictionary()
+        {
+            dress(headers, Coding::Dcz);
+            if asked.method == Method::HEAD {
+                return Ok(Response::from_parts(parts, Body::Empty));
+            }
+            let level = compressor.settings().zstd_level;
+            let coded = with_dictionary(level, dictionary, body, place).await?;
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(coded.len()));
+            return Ok(Response::from_parts(parts, Body::full(coded)));
+        }
         let (Some(coding), Some(place)) = (coding, coding.and_then(|_| compressor.place())) else {
             return Ok(Response::from_parts(parts, body));
         };
@@ -207,14 +214,6 @@ impl Compress {
         if asked.method == Method::HEAD {
             dress(headers, coding);
             return Ok(Response::from_parts(parts, Body::Empty));
-        }
-        if let Some(dictionary) = dictionary {
-            let level = compressor.settings().zstd_level;
-            let coded = with_dictionary(level, dictionary, body).await?;
-            drop(place);
-            dress(headers, coding);
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(coded.len()));
-            return Ok(Response::from_parts(parts, Body::full(coded)));
         }
         let encoder = compressor.encoder(coding, length, place).map_err(failed)?;
         dress(headers, coding);
@@ -306,13 +305,18 @@ async fn with_dictionary(
     level: i32,
     dictionary: Arc<Dictionary>,
     body: Body,
+    place: Place,
 ) -> Result<Bytes, ProxyError> {
     let plain = body.collect().await.map_err(|error| {
         let detail = "The upstream's answer broke off.";
         ProxyError::new(Source::Upstream, StatusCode::BAD_GATEWAY, detail).with_cause(error)
     })?;
     let plain = plain.to_bytes();
-    let work = move || dictionary::dcz(level, &dictionary, &plain);
+    let work = move || {
+        // Held to the end of the work, even when nobody waits for it any more.
+        let _place = place;
+        dictionary::dcz(level, &dictionary, &plain)
+    };
     let coded = tokio::task::spawn_blocking(work).await;
     let coded = coded.map_err(std::io::Error::other).and_then(|coded| coded);
     Ok(coded.map_err(failed)?.into())

@@ -68,5 +68,5 @@ pub(crate) async fn serve(
     if *request.method() == Method::HEAD {
         return Ok(response.map(|_| Body::Empty));
     }
-    Ok(response.map(|body| Body::full(body)))
+    Ok(response.map(Body::full))
 }
