@@ -145,6 +145,10 @@ impl Cache {
                 .map(|key| self.tags.purge(zephyr_cache::Name::Key(key)))
                 .sum(),
             Purge::Url(url) => self.tags.purge(zephyr_cache::purge::Url::of(url).name()),
+            Purge::Prefix(prefix) => {
+                let folder = zephyr_cache::purge::Url::of(prefix);
+                self.tags.purge(folder.folder())
+            }
             Purge::All => {
                 self.tags.purge_all();
                 self.slots
@@ -153,6 +157,12 @@ impl Cache {
                     .sum()
             }
         }
+    }
+
+    /// Grows with every purge: an answer whose fetch begins at this number or later is not met by the
+    /// purges before.
+    pub fn purge_sequence(&self) -> u64 {
+        self.tags.begin()
     }
 
     /// What has happened, and what there is.

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 pub(crate) use state::Connection;
 
-use crate::metrics::Count;
+use crate::metrics::{self, Count, Open};
 use crate::request;
 use crate::worker::Worker;
 use preface::Protocol;
@@ -55,6 +55,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         .any(|network| network.contains(peer.ip()));
     match protocol {
         Protocol::Http1(first) => {
+            let _open = Open::new(&worker.metrics, metrics::Protocol::Http1);
             let connection = Rc::new(Connection::new(peer, trusted, true));
             let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
             let service = {
@@ -70,6 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
             drive(pin!(hyper), &worker, &connection, timekeeper).await;
         }
         Protocol::Http2(first) => {
+            let _open = Open::new(&worker.metrics, metrics::Protocol::Http2);
             let connection = Rc::new(Connection::new(peer, trusted, false));
             let io = TokioIo::new(Socket::new(stream, first, Rc::clone(&connection)));
             let service = {

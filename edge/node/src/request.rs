@@ -1,5 +1,6 @@
 //! One request, from its parsed head to the answer that hyper sends.
 
+mod metered;
 mod outgoing;
 mod record;
 
@@ -64,6 +65,7 @@ pub(crate) async fn answer(
         };
         parts.extensions.insert(PeerPort(port));
     }
+    let body = metered::meter(body, setup.counts(Some(index)));
     let exchange = Box::new(Exchange::new(id, admitted, Arc::clone(&route.name), parts));
     let trip = &setup.trips[index];
     let (exchange, (parts, body)) = pipeline::run(&worker, route, trip, exchange, body).await;

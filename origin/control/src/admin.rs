@@ -111,7 +111,7 @@ async fn health(State(control): State<Control>) -> Result<impl IntoResponse, Fai
     params(("wait" = Option<bool>, Query, description = "whether to wait for the nodes; false by default")),
     responses((status = 200, description = "All nodes that are alive have done it", body = Receipt),
               (status = 202, description = "It is in the change log", body = Receipt),
-              (status = 422, description = "Not exactly one of keys, url and all", body = Problem, content_type = "application/problem+json"))
+              (status = 422, description = "Not exactly one of keys, url, prefix and all", body = Problem, content_type = "application/problem+json"))
 )]
 async fn purge(
     State(control): State<Control>,

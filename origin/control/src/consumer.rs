@@ -47,6 +47,7 @@ impl Consumer for PurgeOnEvent {
             PurgeParams {
                 keys: Some(keys),
                 url: None,
+                prefix: None,
                 all: None,
             }
             .checked()

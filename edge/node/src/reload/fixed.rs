@@ -12,6 +12,10 @@ pub(super) fn check(running: &Config, new: &Config) -> anyhow::Result<()> {
         ("node.data_dir", running.node.data_dir == new.node.data_dir),
         ("listen.http", running.listen.http == new.listen.http),
         ("listen.admin", running.listen.admin == new.listen.admin),
+        (
+            "listen.admin_token_env",
+            running.listen.admin_token_env == new.listen.admin_token_env,
+        ),
         ("log.access", running.log.access == new.log.access),
         ("control", running.control == new.control),
         ("kv", running.kv == new.kv),

@@ -9,6 +9,8 @@ mod filters;
 mod forwarding;
 mod framing;
 mod limits;
+mod metrics;
+mod purging;
 mod reload;
 mod routing;
 mod services;
