@@ -1,33 +1,41 @@
-//! `cargo xtask bench`: the edge node beside nginx, on the same machine, with the same settings.
+//! `cargo xtask bench`: the edge node beside nginx and Varnish, on the same machine, with the same
+//! settings.
 //!
-//! Both servers run with one worker thread on the first core; the load generator and the upstream
-//! run on the other cores, so that neither server pays for them. Both cache in a like way, keep
-//! connections alive, and write no access log. The upstream is one more nginx that answers from
-//! memory. Every round runs all rows, each node row right after its yardstick, so that whatever
-//! slows the machine down slows both; the table shows medians over the rounds.
+//! All servers run with one worker thread on the first core; the load generator and the upstream
+//! run on the other cores, so that no server pays for them. They cache in a like way, keep
+//! connections alive, and write no access log. The upstream is one more nginx. Every round runs all
+//! rows, each node row right after its yardsticks, so that whatever slows the machine down slows
+//! all; the table shows medians over the rounds. `docs/benchmarks.md` says what each row measures.
 //!
-//! | row | what it measures |
-//! |---|---|
-//! | cached hit, 1 KiB | the cache alone, beside `proxy_cache` |
-//! | cached hit, four filters | auth with an EdDSA token, ratelimit, cache and a no-op before it |
-//! | pass-through, 1 KiB | a trip to the upstream on a kept connection, beside `proxy_pass` |
-//! | service `hello` | a `wasi:http` 0.3 component that answers by itself |
-//! | added filter stage | the slope of the processor time per request over the number of stages |
-//! | resident memory | `VmRSS` of a node that has run the four components |
+//! * [`rows`] -- what is measured, against what, with which aim.
+//! * [`testbed`] -- the servers: [`nginx`], [`varnish`], [`node`].
+//! * [`load`] -- `wrk` and `h2load`.
+//! * [`idle`], [`memory`] -- rows that are no loads.
+//! * [`report`] -- the table and `target/bench/latest.json`.
 
+mod body;
 mod build;
+mod case;
+mod certificate;
 mod cpu;
+mod idle;
+mod limits;
 mod load;
+mod memory;
 mod nginx;
 mod node;
 mod placement;
 pub(crate) mod probe;
 mod report;
 mod rows;
+mod selection;
 mod server;
 mod statistics;
+mod summary;
+mod testbed;
 mod token;
 mod tools;
+mod varnish;
 
 use std::time::Duration;
 
@@ -36,11 +44,18 @@ use anyhow::Context as _;
 use crate::workspace::Workspace;
 use crate::{components, progress};
 
+use case::{Case, Who};
 use load::{Load, Measured};
-use placement::Placement;
 use report::{Report, Row};
-use rows::{ADDED_STAGES, Case, StageKind};
+use selection::Selection;
+use testbed::{Servers, Testbed};
 use tools::Tools;
+
+/// Files that this process and the servers have open beside the idle connections.
+const OTHER_FILES: u64 = 1000;
+
+const RESIDENT: &str = "resident memory, four components";
+const IDLE: [&str; 2] = ["nginx idle connection", "idle connection"];
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -57,6 +72,14 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: u32,
 
+    /// Idle connections that memory is divided by
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(500..=16_000))]
+    idle: u16,
+
+    /// Run only rows whose name holds this text, and what they are measured against
+    #[arg(long, value_name = "PATTERN")]
+    only: Vec<String>,
+
     /// Measure what was built before, without building
     #[arg(long)]
     no_build: bool,
@@ -68,113 +91,101 @@ pub(crate) struct Args {
 
 /// Builds, measures, prints the table and writes `target/bench/latest.json`.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
+    let selection = Selection::new(&args.only);
+    let cases = selection.cases(rows::cases());
+    let others = [RESIDENT, IDLE[0], IDLE[1]];
+    anyhow::ensure!(
+        !cases.is_empty() || others.iter().any(|name| selection.wants(name)),
+        "no row has a name with {}",
+        args.only.join(" or ")
+    );
     let tools = Tools::find()?;
     if !args.no_build {
         components::prepare(workspace, components::All)?;
         build::node(workspace, args.debug)?;
     }
     let program = build::program(workspace, args.debug)?;
-    let folder = tempfile::Builder::new().prefix("zephyr-bench-").tempdir()?;
-    let placement = Placement::choose(&tools)?;
-    progress::line(&placement.describe());
+    let bed = Testbed::prepare(workspace, tools, program)?;
+    progress::line(&bed.placement.describe());
+    // Before the servers are started, which inherit it.
+    let files = limits::open_files(u64::from(args.idle) + OTHER_FILES);
 
-    let upstream = nginx::Upstream::start(&tools, &placement, folder.path())?;
-    let yardstick = nginx::Yardstick::start(&tools, &placement, folder.path(), upstream.port())?;
-    let components = workspace.components();
-    let node = node::Node::start(
-        &program,
-        &placement,
-        folder.path(),
-        &node::Setup::all_rows(&components, upstream.port()),
-    )?;
-    let load = Load {
-        wrk: &tools.wrk,
-        placement: &placement,
-        duration: Duration::from_secs(args.seconds),
-        connections: args.connections,
-    };
-    let cases = rows::cases(yardstick.address(), node.address());
-    progress::step("checking that all rows answer as they should", || {
-        cases.iter().try_for_each(Case::check)
-    })?;
-
-    let mut results: Vec<Vec<Measured>> = vec![Vec::new(); cases.len()];
-    for round in 1..=args.runs {
-        progress::step(&format!("round {round} of {}", args.runs), || {
-            for (case, results) in cases.iter().zip(&mut results) {
-                let measured = load.run(&case.url(), case.header.as_deref(), case.pid);
-                results.push(measured.with_context(|| case.name.clone())?);
-            }
-            Ok(())
-        })?;
+    let servers = Servers::start(&bed, &cases)?;
+    let results = measure(&bed, &servers, &cases, args)?;
+    let mut rows = summary::loads(&cases, &results);
+    rows.extend(summary::stage_costs(&selection, &cases, &results));
+    if IDLE.iter().any(|name| selection.wants(name)) {
+        let count = u64::from(args.idle).min(files.saturating_sub(OTHER_FILES));
+        rows.extend(idle(&servers, usize::try_from(count)?)?);
     }
-    drop(node);
-    drop(yardstick);
-
-    let resident = progress::step("measuring resident memory", || {
-        let setup = node::Setup::four_components(&components, upstream.port());
-        let node = node::Node::start(&program, &placement, folder.path(), &setup)?;
-        node.exercise_components()?;
-        node.resident_bytes()
-    })?;
-
-    let mut rows = table(&cases, &results);
-    rows.extend(stage_costs(&cases, &results));
-    rows.push(Row::resident(resident));
+    let upstream = servers.into_upstream();
+    if selection.wants(RESIDENT) {
+        rows.push(resident(&bed, upstream.port())?);
+    }
     let report = Report {
         rows,
-        placement: placement.describe(),
+        placement: bed.placement.describe(),
         runs: args.runs,
         seconds: args.seconds,
         connections: args.connections,
         debug: args.debug,
+        only: args.only.clone(),
     };
     report.print()?;
     report.write(&workspace.target.join("bench"))
 }
 
-/// The rows of requests per second.
-fn table(cases: &[Case], results: &[Vec<Measured>]) -> Vec<Row> {
-    let medians: Vec<Measured> = results.iter().map(|runs| Measured::median(runs)).collect();
-    cases
-        .iter()
-        .zip(&medians)
-        .filter(|(case, _)| case.stages.is_none())
-        .map(|(case, median)| {
-            let yardstick = case.yardstick.as_ref().and_then(|name| {
-                let at = cases.iter().position(|case| &case.name == name)?;
-                Some((name.clone(), medians[at].requests_per_second))
-            });
-            Row::throughput(&case.name, median, yardstick, case.aim)
-        })
-        .collect()
+/// All rounds of all cases: for each case, what each round found.
+fn measure(
+    bed: &Testbed,
+    servers: &Servers,
+    cases: &[Case],
+    args: &Args,
+) -> anyhow::Result<Vec<Vec<Measured>>> {
+    let load = Load {
+        tools: &bed.tools,
+        placement: &bed.placement,
+        folder: bed.path(),
+        duration: Duration::from_secs(args.seconds),
+        connections: args.connections,
+    };
+    progress::step("checking that all rows answer as they should", || {
+        cases
+            .iter()
+            .try_for_each(|case| case.check(&servers.address(case.server)?))
+    })?;
+    let mut results: Vec<Vec<Measured>> = vec![Vec::new(); cases.len()];
+    for round in 1..=args.runs {
+        progress::step(&format!("round {round} of {}", args.runs), || {
+            for (case, results) in cases.iter().zip(&mut results) {
+                let measured = load.run(case, &servers.address(case.server)?);
+                results.push(measured.with_context(|| case.name.clone())?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(results)
 }
 
-/// What one stage more costs: the slope over the rounds, its median.
-fn stage_costs(cases: &[Case], results: &[Vec<Measured>]) -> Vec<Row> {
-    let cost = |kind: StageKind| {
-        let points: Vec<(u32, &[Measured])> = cases
-            .iter()
-            .zip(results)
-            .filter_map(|(case, runs)| {
-                let (of, count) = case.stages?;
-                (of == kind || count == 0).then_some((count, runs.as_slice()))
-            })
-            .collect();
-        let rounds = points.iter().map(|(_, runs)| runs.len()).min().unwrap_or(0);
-        let slopes: Vec<f64> = (0..rounds)
-            .map(|round| {
-                let line: Vec<(f64, f64)> = points
-                    .iter()
-                    .map(|(count, runs)| (f64::from(*count), runs[round].cpu_us))
-                    .collect();
-                statistics::slope(&line)
-            })
-            .collect();
-        statistics::median(&slopes)
-    };
-    ADDED_STAGES
-        .iter()
-        .map(|(kind, name, aim)| Row::stage_cost(name, cost(*kind), *aim))
-        .collect()
+/// The rows of what an idle connection costs.
+fn idle(servers: &Servers, count: usize) -> anyhow::Result<[Row; 2]> {
+    progress::step(&format!("opening {count} idle connections"), || {
+        let path = format!("/cached/{}", body::Body::Small.file());
+        let bytes = |who| {
+            idle::bytes_per_connection(&servers.address(who)?, &path, count)
+                .with_context(|| format!("idle connections of {who:?}"))
+        };
+        let nginx = Row::reference(IDLE[0], bytes(Who::Nginx)?, "B");
+        let node = Row::at_most(IDLE[1], bytes(Who::Node)?, &nginx, 1.5);
+        Ok([nginx, node])
+    })
+}
+
+/// The row of what a node holds that has run the four components.
+fn resident(bed: &Testbed, upstream: u16) -> anyhow::Result<Row> {
+    progress::step("measuring resident memory", || {
+        let node = node::Node::start(bed, &node::Setup::four_components(upstream))?;
+        node.exercise_components()?;
+        Ok(Row::resident(RESIDENT, node.resident_bytes()?))
+    })
 }

@@ -48,7 +48,7 @@ enum Command {
     Test(test::Args),
     /// Verify formatting, lints, documentation, layering and dependencies
     Check(check::Args),
-    /// Compare the edge node with nginx and write target/bench/latest.json
+    /// Compare the edge node with nginx and Varnish and write target/bench/latest.json
     Bench(bench::Args),
     /// Install the wasm targets and build the components, nothing else
     Setup,

@@ -1,6 +1,7 @@
 //! Programs that the other hosts need, of pinned versions, in `<target>/tools`.
 //!
-//! * `npm/` -- wrangler with its runtime, Node, esbuild and Binaryen ([`npm`]).
+//! * `npm/` -- wrangler with its runtime, Node, esbuild and Binaryen, and the test suite for HTTP caches
+//!   ([`npm`]).
 //! * `cargo/` -- worker-build and wasm-bindgen ([`cargo`]).
 //! * `bin/` -- `wasm-opt`, a wrapper that runs Binaryen with our own Node.
 //!

@@ -19,12 +19,14 @@ pub fn initial(response: &HeaderMap, asked: Duration, arrived: Duration) -> u32 
     apparent.max(corrected).min(MAX_DELTA)
 }
 
-/// `Age` (section 5.1): the first member of a list counts; what is no number counts as nothing.
+/// `Age` (section 5.1): the first member of a list counts; what is no number counts as nothing. A
+/// number with parameters, which the field does not have, is one all the same: who is told more than
+/// it understands does not make an answer younger for it.
 fn told(response: &HeaderMap) -> u32 {
     response
         .get(header::AGE)
         .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split(',').next())
+        .and_then(|text| text.split([',', ';']).next())
         .map(str::trim)
         .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
         .map_or(0, |text| text.parse().unwrap_or(MAX_DELTA))
@@ -80,6 +82,9 @@ mod tests {
             ("x", 0),
             ("", 0),
             ("7.5", 0),
+            ("7200;a=b", 7200),
+            (";7", 0),
+            ("7 9", 0),
             ("99999999999", MAX_DELTA),
         ] {
             assert_eq!(age(&[("age", text)], 0), expected, "{text}");

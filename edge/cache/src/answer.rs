@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::date;
 use crate::freshness::Freshness;
+use crate::part::Part as Stretch;
 use crate::range::{self, Range};
-use crate::status::Status;
-use crate::targeted::CDN_CACHE_CONTROL;
+use crate::status::{self, Status};
 use crate::{conditional, groups, stored::Head};
 
 /// `Cache-Status` (RFC 9211).
@@ -22,14 +22,16 @@ pub enum Part {
     Whole,
     /// Nothing.
     Nothing,
-    /// From the first to the last byte, both included.
+    /// From the first to the last byte of what is stored, both included.
     Range(u64, u64),
 }
 
-/// Answers a request from the store: the head, and what of the stored body goes with it.
+/// Answers a request from the store: the head, and what of the stored body goes with it. `part` is
+/// which part of the whole is stored, when it is only one.
 #[must_use]
 pub fn from_store(
     head: &Head,
+    part: Option<&Stretch>,
     length: u64,
     freshness: &Freshness,
     method: &Method,
@@ -44,10 +46,12 @@ pub fn from_store(
     parts.headers.insert(header::AGE, age);
     let value = status_value(head.before.as_ref(), status);
     parts.headers.insert(CACHE_STATUS, value);
-    let partly = if head.status == StatusCode::OK {
-        partly(head, length, method, request, now, &mut parts)
-    } else {
-        None
+    let partly = match part {
+        Some(part) => Some(stretch(head, part, request, &mut parts)),
+        None if head.status == StatusCode::OK => {
+            partly(head, length, method, request, now, &mut parts)
+        }
+        None => None,
     };
     if *method == Method::HEAD {
         if partly.is_none() {
@@ -59,6 +63,21 @@ pub fn from_store(
         return (parts, Part::Nothing);
     }
     (parts, partly.unwrap_or(Part::Whole))
+}
+
+/// What a stored part has of what is asked for. It was looked up by that, so it has it; should it not,
+/// all that it has is given, which says of itself what it is.
+fn stretch(head: &Head, part: &Stretch, request: &HeaderMap, parts: &mut Parts) -> Part {
+    let (first, last) = part
+        .answers(request, &head.headers)
+        .unwrap_or((part.first, part.last));
+    parts.status = StatusCode::PARTIAL_CONTENT;
+    if let Some(range) = part.content_range(first, last) {
+        parts.headers.insert(header::CONTENT_RANGE, range);
+    }
+    let length = HeaderValue::from(last - first + 1);
+    parts.headers.insert(header::CONTENT_LENGTH, length);
+    Part::Range(first - part.first, last - part.first)
 }
 
 /// What conditions and ranges leave of a 200 (RFC 9110, section 13.2.2: conditions first).
@@ -159,6 +178,19 @@ pub fn tell(headers: &mut HeaderMap, status: &Status<'_>) {
     headers.insert(CACHE_STATUS, status_value(before.as_ref(), status));
 }
 
+/// Adds the key that was looked up to this cache's member, which stands last (RFC 9211, section 2.7).
+pub fn tell_key(headers: &mut HeaderMap, key: &str) {
+    let Some(told) = headers.get(&CACHE_STATUS) else {
+        return;
+    };
+    let mut text = told.as_bytes().to_vec();
+    text.extend_from_slice(b"; key=");
+    status::append_string(&mut text, key);
+    if let Ok(value) = HeaderValue::from_bytes(&text) {
+        headers.insert(CACHE_STATUS, value);
+    }
+}
+
 /// The lines of a field as one, in bytes of their own.
 #[must_use]
 pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
@@ -187,9 +219,10 @@ fn status_value(before: Option<&HeaderValue>, status: &Status<'_>) -> HeaderValu
     })
 }
 
-/// Takes off what the upstream says to this cache alone.
+/// Takes off what the upstream says to this cache alone. `CDN-Cache-Control` is not of that kind: the
+/// next cache towards the client may be of the same network (RFC 9213, section 3.1).
 pub fn strip(headers: &mut HeaderMap) {
-    for name in [groups::SURROGATE_KEY, groups::CACHE_TAG, CDN_CACHE_CONTROL] {
+    for name in [groups::SURROGATE_KEY, groups::CACHE_TAG] {
         headers.remove(name);
     }
 }

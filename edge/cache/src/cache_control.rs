@@ -1,6 +1,6 @@
 //! `Cache-Control` (RFC 9111, section 5.2).
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// The largest delta-seconds kept; larger ones mean this (RFC 9111, section 1.2.2).
 pub const MAX_DELTA: u32 = 1 << 31;
@@ -24,13 +24,15 @@ pub struct CacheControl {
     pub stale_while_revalidate: Option<u32>,
     /// `stale-if-error` (RFC 5861, section 4), in seconds.
     pub stale_if_error: Option<u32>,
-    /// `no-cache`. With field names it counts as well: to leave the named fields out is optional
-    /// (section 5.2.2.4), to check first is always right.
+    /// `no-cache` without field names (section 5.2.2.4), or with what is no list of them.
     pub no_cache: bool,
     /// `no-store`.
     pub no_store: bool,
-    /// `private`; with field names it counts as well (section 5.2.2.7).
+    /// `private` without field names (section 5.2.2.7), or with what is no list of them.
     pub private: bool,
+    /// The fields that `no-cache` and `private` name: those are not stored, the rest is (sections
+    /// 5.2.2.4 and 5.2.2.7).
+    pub unstored: Vec<HeaderName>,
     /// `public`.
     pub public: bool,
     /// `must-revalidate`.
@@ -72,13 +74,35 @@ impl CacheControl {
                 continue;
             };
             if let Some(flag) = self.flag(name) {
-                *flag = true;
-            } else if let Some(seconds) = self.seconds(name) {
-                match name {
-                    "max-age" | "s-maxage" => shorter(seconds, value),
-                    "max-stale" => *seconds = value.map_or(Some(MAX_DELTA), delta),
-                    _ => *seconds = value.and_then(delta),
+                *flag |= value.is_none_or(|value| value.is_empty() || !takes_fields(name));
+                if let Some(fields) = value.filter(|_| takes_fields(name)) {
+                    self.leave_out(fields);
                 }
+            } else if let Some(seconds) = self.seconds(name) {
+                // Section 4.2.1: of two values the first counts.
+                if seconds.is_some() {
+                    continue;
+                }
+                *seconds = match name {
+                    // A lifetime that is no number is over at once (section 4.2.1).
+                    "max-age" | "s-maxage" => Some(value.and_then(delta).unwrap_or(0)),
+                    "max-stale" => value.map_or(Some(MAX_DELTA), delta),
+                    _ => value.and_then(delta),
+                };
+            }
+        }
+    }
+
+    /// Takes the names of fields that are not to be stored; what is no list of names forbids all.
+    pub(crate) fn leave_out(&mut self, fields: &str) {
+        for name in fields
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
+            match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) if self.unstored.len() < MAX_DIRECTIVES => self.unstored.push(name),
+                _ => self.private = true,
             }
         }
     }
@@ -120,14 +144,13 @@ fn lower_case<'a>(name: &str, buffer: &'a mut [u8; 32]) -> Option<&'a str> {
     std::str::from_utf8(buffer).ok()
 }
 
-/// Of two values the shorter holds; a value that is no number is stale at once (section 4.2.1).
-fn shorter(known: &mut Option<u32>, value: Option<&str>) {
-    let new = value.and_then(delta).unwrap_or(0);
-    *known = Some(known.map_or(new, |known| known.min(new)));
+/// Whether the directive may have names of fields.
+fn takes_fields(name: &str) -> bool {
+    matches!(name, "no-cache" | "private")
 }
 
 /// Delta-seconds (section 1.2.2). Larger than can be kept is as large as can be.
-fn delta(text: &str) -> Option<u32> {
+pub(crate) fn delta(text: &str) -> Option<u32> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -135,7 +158,7 @@ fn delta(text: &str) -> Option<u32> {
 }
 
 /// The next directive: its name, its value without quotes, and what follows.
-fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
+pub(crate) fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
     let text = text.trim_start_matches([' ', '\t', ',']);
     if text.is_empty() {
         return None;
@@ -145,6 +168,11 @@ fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
     let Some(value) = rest.strip_prefix('=') else {
         return Some((name, None, rest.strip_prefix(',').unwrap_or("")));
     };
+    if name.len() < end {
+        // White space before `=`: the directive is there, but its value is none that counts.
+        let rest = value.find(',').map_or("", |comma| &value[comma + 1..]);
+        return Some((name, Some(""), rest));
+    }
     // A quote that is not closed quotes nothing: what follows the next comma is read, because it
     // may forbid to store.
     if let Some(quoted) = value.strip_prefix('"')
@@ -156,7 +184,8 @@ fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
     }
     let end = value.find(',').unwrap_or(value.len());
     let rest = value.get(end + 1..).unwrap_or("");
-    Some((name, Some(value[..end].trim()), rest))
+    // White space around `=` is no white space that may be there: the value is none that counts.
+    Some((name, Some(value[..end].trim_end()), rest))
 }
 
 fn closing_quote(text: &str) -> Option<usize> {
@@ -203,7 +232,7 @@ mod tests {
             ("cache-control", "no-store, max-age=5"),
         ];
         let both = CacheControl::of(&fields(&lines));
-        assert!(both.no_store && both.max_age == Some(5));
+        assert!(both.no_store && both.max_age == Some(60));
     }
 
     #[test]
@@ -218,11 +247,31 @@ mod tests {
             "max-age=\"6",
             "max-age=\"6\\0\"",
             "max-age=\u{a0}60",
+            "max-age =60",
+            "max-age= 60",
         ];
         for text in wrong {
             assert_eq!(read(text).max_age.unwrap_or(0), 0, "{text}");
         }
-        assert_eq!(read("max-age=60, max-age=10").max_age, Some(10));
+        assert_eq!(read("max-age=60, max-age=10").max_age, Some(60));
+        assert_eq!(read("max-age=x, max-age=10").max_age, Some(0));
+    }
+
+    #[test]
+    fn fields_are_named_or_all_are_meant() {
+        let named = read("no-cache=\"a, B\", private=c");
+        assert_eq!(named.unstored, ["a", "b", "c"]);
+        assert!(!named.no_cache && !named.private);
+        for text in [
+            "private",
+            "private=",
+            "private=\"\"",
+            "private=\"a b\"",
+            "private =x",
+        ] {
+            assert!(read(text).private, "{text}");
+        }
+        assert!(read("no-cache=\"a\", no-cache").no_cache);
     }
 
     #[test]

@@ -59,32 +59,60 @@ pub fn not_modified(request: &HeaderMap, stored: &HeaderMap, now: i64) -> bool {
     }
 }
 
-/// Whether the list names the tag, by weak comparison (section 8.8.3.2).
+/// Whether the list names the tag, by weak comparison (section 8.8.3.2). Octets above ASCII are part
+/// of a tag (section 8.8.3). Some servers and clients forget the quotes: a tag is the same with and
+/// without them, because nothing else can be meant by it.
 fn names(list: &HeaderValue, etag: Option<&HeaderValue>) -> bool {
-    let Ok(list) = list.to_str() else {
-        return false;
-    };
-    if list.trim() == "*" {
+    let list = list.as_bytes().trim_ascii();
+    if list == b"*" {
         return true;
     }
-    let Some(etag) = etag.and_then(|etag| etag.to_str().ok()) else {
+    let Some(etag) = etag.map(|etag| opaque(etag.as_bytes().trim_ascii())) else {
         return false;
     };
-    let etag = etag.strip_prefix("W/").unwrap_or(etag);
-    let mut rest = list;
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        let tag = rest.strip_prefix("W/").unwrap_or(rest);
-        // A tag may hold commas; it ends at its quote.
-        let Some(end) = tag.strip_prefix('"').and_then(|inner| inner.find('"')) else {
-            // Some servers forget the quotes; what they gave is what comes back.
-            return !etag.is_empty() && tag.trim() == etag;
-        };
-        if &tag[..end + 2] == etag {
-            return true;
-        }
-        rest = &tag[end + 2..];
+    if etag.is_empty() {
+        return false;
     }
+    Tags(list).any(|tag| tag == etag)
+}
+
+/// The tags of a list, without weakness and quotes.
+struct Tags<'a>(&'a [u8]);
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.0.iter().position(|byte| !b" \t,".contains(byte))?;
+        let rest = &self.0[start..];
+        let tag = rest.strip_prefix(b"W/").unwrap_or(rest);
+        // A tag may hold commas; it ends at its quote.
+        if let Some(inner) = tag.strip_prefix(b"\"")
+            && let Some(end) = inner.iter().position(|byte| *byte == b'"')
+        {
+            self.0 = &inner[end + 1..];
+            return Some(&inner[..end]);
+        }
+        let end = rest.iter().position(|byte| *byte == b',');
+        let (tag, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        self.0 = rest;
+        Some(tag.trim_ascii())
+    }
+}
+
+/// A tag without weakness and quotes.
+pub(crate) fn opaque(tag: &[u8]) -> &[u8] {
+    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+    let inner = tag.strip_prefix(b"\"");
+    inner
+        .and_then(|inner| inner.strip_suffix(b"\""))
+        .unwrap_or(tag)
+}
+
+/// Whether it is a tag that tells versions apart byte by byte (section 8.8.1).
+pub(crate) fn is_strong(tag: &HeaderValue) -> bool {
+    let tag = tag.as_bytes();
+    tag.len() >= 2 && tag.starts_with(b"\"") && tag.ends_with(b"\"")
 }
 
 #[cfg(test)]
@@ -107,7 +135,6 @@ mod tests {
                 (",, \"x\",W/\"a,b\" ,", true),
                 ("*", true),
                 ("\"a\"", false),
-                ("a,b", false),
                 ("\"a", false),
                 ("", false),
                 ("\"*\"", false),
@@ -119,7 +146,24 @@ mod tests {
         let lines = fields(&[("if-none-match", "\"x\""), ("if-none-match", "\"a\"")]);
         assert!(not_modified(&lines, &fields(&[("etag", "\"a\"")]), NOW));
         let bare = fields(&[("if-none-match", "a")]);
-        assert!(not_modified(&bare, &fields(&[("etag", "a")]), NOW));
+        for (list, tag) in [
+            ("a", "a"),
+            ("a", "\"a\""),
+            ("\"a\"", "a"),
+            ("x, a", "\"a\""),
+        ] {
+            let request = fields(&[("if-none-match", list)]);
+            assert!(
+                not_modified(&request, &fields(&[("etag", tag)]), NOW),
+                "{list} {tag}"
+            );
+        }
+        let odd = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
+        let asked = HeaderMap::from_iter([(header::IF_NONE_MATCH, odd(b"\"\xfc\""))]);
+        for (bytes, expected) in [(b"\"\xfc\"", true), (b"\"\xfd\"", false)] {
+            let stored = HeaderMap::from_iter([(header::ETAG, odd(bytes))]);
+            assert_eq!(not_modified(&asked, &stored, NOW), expected);
+        }
         assert!(!not_modified(&bare, &HeaderMap::new(), NOW));
     }
 

@@ -11,7 +11,11 @@ use crate::cache_control::{CacheControl, MAX_DELTA};
 use crate::date;
 
 /// The longest heuristic lifetime, in seconds (section 4.2.2 leaves it open).
-const MAX_HEURISTIC: i64 = 86_400;
+pub(crate) const MAX_HEURISTIC: u32 = 86_400;
+
+/// For how long an answer may be served stale when the upstream cannot be reached and the answer does
+/// not say, in seconds (section 4.2.4 leaves it open).
+const UNREACHABLE: u32 = 86_400;
 
 /// The lifetime of a stored answer. Ages are counted from when the answer arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,9 @@ pub struct Freshness {
     pub stale_while_revalidate: u32,
     /// How long past that it may be served when the upstream fails, in seconds.
     pub stale_if_error: u32,
+    /// How long past that it may be served when the upstream cannot be reached (section 4.2.4), in
+    /// seconds.
+    pub stale_if_unreachable: u32,
     /// Never served without asking first (`no-cache`).
     pub no_cache: bool,
     /// Not served stale because a client says that it takes stale answers (`must-revalidate`,
@@ -60,6 +67,7 @@ impl Freshness {
 pub(crate) struct Stale {
     pub(crate) while_revalidate: u32,
     pub(crate) if_error: u32,
+    pub(crate) if_unreachable: u32,
     pub(crate) must_revalidate: bool,
 }
 
@@ -72,12 +80,17 @@ impl Stale {
         let forbidden = control.must_revalidate || control.proxy_revalidate || control.no_cache;
         let own = |seconds: Option<u32>| seconds.filter(|_| !forbidden);
         let pick = |filter: Option<u32>, seconds| filter.or(own(seconds)).unwrap_or(0);
+        // Section 4.2.4: a cache that is cut off from the server may serve stale answers, unless that
+        // is forbidden, `s-maxage` included. Who names a window means that one.
+        let named = filters.stale_if_error.or(own(control.stale_if_error));
+        let allowed = !forbidden && control.s_maxage.is_none();
         Self {
             while_revalidate: pick(
                 filters.stale_while_revalidate,
                 control.stale_while_revalidate,
             ),
             if_error: pick(filters.stale_if_error, control.stale_if_error),
+            if_unreachable: named.unwrap_or(if allowed { UNREACHABLE } else { 0 }),
             must_revalidate: forbidden || control.s_maxage.is_some(),
         }
     }
@@ -113,15 +126,14 @@ pub(crate) fn heuristic(response: &HeaderMap, now: i64) -> u32 {
         return 0;
     };
     let date = field_date(response, &header::DATE, now).unwrap_or(now);
-    delta((date.saturating_sub(modified) / 10).min(MAX_HEURISTIC))
+    delta((date.saturating_sub(modified) / 10).min(i64::from(MAX_HEURISTIC)))
 }
 
-/// Status codes that may be fresh without saying so (RFC 9110, section 15.1). 206 is left out: this
-/// cache stores whole answers.
+/// Status codes that may be fresh without saying so (RFC 9110, section 15.1).
 pub(crate) fn is_heuristic(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
+        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
     )
 }
 
@@ -183,17 +195,24 @@ mod tests {
             (
                 stale.while_revalidate,
                 stale.if_error,
+                stale.if_unreachable,
                 stale.must_revalidate,
             )
         };
         let none = CacheDirectives::default();
         let both = "stale-while-revalidate=5, stale-if-error=6";
-        assert_eq!(windows(both, &none), (5, 6, false));
-        assert_eq!(windows(&format!("s-maxage=1, {both}"), &none), (5, 6, true));
+        assert_eq!(windows("max-age=1", &none), (0, 0, 86_400, false));
+        assert_eq!(windows("s-maxage=1", &none), (0, 0, 0, true));
+        assert_eq!(windows("stale-if-error=0", &none), (0, 0, 0, false));
+        assert_eq!(windows(both, &none), (5, 6, 6, false));
+        assert_eq!(
+            windows(&format!("s-maxage=1, {both}"), &none),
+            (5, 6, 6, true)
+        );
         for forbids in ["must-revalidate", "proxy-revalidate", "no-cache"] {
             assert_eq!(
                 windows(&format!("{forbids}, {both}"), &none),
-                (0, 0, true),
+                (0, 0, 0, true),
                 "{forbids}"
             );
         }
@@ -204,7 +223,7 @@ mod tests {
         };
         assert_eq!(
             windows(&format!("must-revalidate, {both}"), &filters),
-            (0, 60, true)
+            (0, 60, 60, true)
         );
     }
 
@@ -216,6 +235,7 @@ mod tests {
             lifetime: 60,
             stale_while_revalidate: 0,
             stale_if_error: 0,
+            stale_if_unreachable: 0,
             no_cache: false,
             must_revalidate: false,
         };

@@ -28,13 +28,31 @@ pub fn also(response: &HeaderMap, scheme: &str, authority: &str, path: &str) -> 
         .collect()
 }
 
+/// Whether the answer's content is what its own URL names (RFC 9110, section 9.3.3): an answer to
+/// POST then stands for a GET.
+#[must_use]
+pub fn names_itself(response: &HeaderMap, scheme: &str, authority: &str, uri: &Uri) -> bool {
+    let mut lines = response.get_all(header::CONTENT_LOCATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let own = uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    let target = line
+        .to_str()
+        .ok()
+        .and_then(|line| resolve(line, scheme, authority, uri.path()));
+    target.is_some_and(|target| target == format!("{scheme}://{authority}{own}"))
+}
+
 fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<String> {
     let target = target.split('#').next().unwrap_or_default();
     if let Some(rest) = target.strip_prefix("//") {
         return resolve(&format!("{scheme}://{rest}"), scheme, authority, path);
     }
     if target.starts_with('/') {
-        return Some(format!("{scheme}://{authority}{target}"));
+        return Some(format!("{scheme}://{authority}{}", without_dots(target)));
     }
     if target.contains("://") {
         let uri: Uri = target.parse().ok()?;
@@ -45,19 +63,57 @@ fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<St
         let target = uri
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
-        return same.then(|| format!("{scheme}://{authority}{target}"));
+        return same.then(|| format!("{scheme}://{authority}{}", without_dots(target)));
     }
-    if target.is_empty() || target.contains(':') {
+    let scheme_like = target.split(['/', '?']).next().unwrap_or_default();
+    if target.is_empty() || scheme_like.contains(':') {
         return None;
+    }
+    if target.starts_with('?') {
+        return Some(format!("{scheme}://{authority}{path}{target}"));
     }
     // Relative to the request's path, without its last segment.
     let folder = &path[..=path.rfind('/')?];
-    (!target.contains("..")).then(|| format!("{scheme}://{authority}{folder}{target}"))
+    let target = without_dots(&format!("{folder}{target}"));
+    Some(format!("{scheme}://{authority}{target}"))
+}
+
+/// A path and query without dot segments (RFC 3986, section 5.2.4).
+fn without_dots(target: &str) -> String {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let mut segments: Vec<&str> = Vec::new();
+    let mut rest = path.split('/').skip(1).peekable();
+    while let Some(segment) = rest.next() {
+        let last = rest.peek().is_none();
+        match segment {
+            "." => {}
+            ".." => {
+                segments.pop();
+            }
+            segment => {
+                segments.push(segment);
+                continue;
+            }
+        }
+        if last {
+            segments.push("");
+        }
+    }
+    let mut out = format!("/{}", segments.join("/"));
+    if let Some(query) = query {
+        out.push('?');
+        out.push_str(query);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -72,6 +128,22 @@ mod tests {
         assert_eq!(named("/b?c#d"), ["http://a.example/b?c"]);
         assert_eq!(named("http://A.example/b"), ["http://a.example/b"]);
         assert_eq!(named("z"), ["http://a.example/x/z"]);
+        for (target, expected) in [
+            ("../z", "/z"),
+            ("../../z", "/z"),
+            ("./z/./a/../b?c=../d", "/x/z/b?c=../d"),
+            ("/a/..", "/"),
+            ("/a/b/.", "/a/b/"),
+            ("..", "/"),
+            ("?z", "/x/y?z"),
+            ("z?a:b", "/x/z?a:b"),
+        ] {
+            assert_eq!(
+                named(target),
+                [format!("http://a.example{expected}")],
+                "{target}"
+            );
+        }
         assert_eq!(named("//a.example/b"), ["http://a.example/b"]);
         for foreign in [
             "http://b.example/b",
@@ -85,9 +157,39 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_may_be_what_its_own_url_names() {
+        let uri = Uri::from_static("/x/y?z");
+        let names = |location: &str| {
+            let headers = crate::fields(&[("content-location", location)]);
+            names_itself(&headers, "http", "a.example", &uri)
+        };
+        for own in [
+            "/x/y?z",
+            "y?z",
+            "http://A.example/x/y?z",
+            "//a.example/x/y?z",
+        ] {
+            assert!(names(own), "{own}");
+        }
+        for other in ["/x/y", "/x/y?Z", "https://a.example/x/y?z", ""] {
+            assert!(!names(other), "{other}");
+        }
+    }
+
+    #[test]
     fn unsafe_methods() {
         assert!(is_unsafe(&Method::POST) && is_unsafe(&Method::from_bytes(b"PURGE").unwrap()));
         assert!(!is_unsafe(&Method::GET) && !is_unsafe(&Method::OPTIONS));
         assert!(has_changed(StatusCode::CREATED) && !has_changed(StatusCode::NOT_FOUND));
+    }
+
+    proptest! {
+        #[test]
+        fn no_target_is_too_odd(target in "[a-c./?:#]{0,20}") {
+            let headers = crate::fields(&[("location", &target)]);
+            for url in also(&headers, "http", "a.example", "/x/y") {
+                prop_assert!(url.starts_with("http://a.example/"), "{}", url);
+            }
+        }
     }
 }

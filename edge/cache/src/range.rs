@@ -38,13 +38,22 @@ fn strip_unit(text: &str) -> Option<&str> {
     unit.trim().eq_ignore_ascii_case("bytes").then_some(rest)
 }
 
+/// A number of digits only; one that is larger than can be kept is as large as can be.
+pub(crate) fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+}
+
+/// Whether the request asks for the end of the whole, however long that is.
+pub(crate) fn is_suffix(request: &HeaderMap) -> bool {
+    let range = request.get(header::RANGE);
+    let range = range.and_then(|range| strip_unit(range.to_str().ok()?.trim()));
+    range.is_some_and(|spec| spec.trim().starts_with('-'))
+}
+
 fn parse(spec: &str, length: u64) -> Range {
     let Some((first, last)) = spec.split_once('-') else {
         return Range::Whole;
-    };
-    let number = |text: &str| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
     };
     match (number(first), number(last)) {
         (Some(first), Some(last)) if first <= last => within(first, last, length),

@@ -1,4 +1,5 @@
-//! What a request says to caches (RFC 9111, sections 5.2.1 and 5.4).
+//! What a request says to caches (RFC 9111, section 5.2.1). `Pragma` says nothing: section 5.4 has
+//! done away with it.
 
 use http::{HeaderMap, header};
 
@@ -22,14 +23,11 @@ pub struct RequestDirectives {
 }
 
 impl RequestDirectives {
-    /// Those of a request. `Pragma: no-cache` counts where there is no `Cache-Control` (section 5.4).
+    /// Those of a request.
     #[must_use]
     pub fn of(request: &HeaderMap) -> Self {
         if !request.contains_key(header::CACHE_CONTROL) {
-            return Self {
-                no_cache: pragma(request),
-                ..Self::default()
-            };
+            return Self::default();
         }
         let control = CacheControl::of(request);
         Self {
@@ -41,15 +39,6 @@ impl RequestDirectives {
             no_store: control.no_store,
         }
     }
-}
-
-fn pragma(request: &HeaderMap) -> bool {
-    request
-        .get_all(header::PRAGMA)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .any(|part| part.trim().eq_ignore_ascii_case("no-cache"))
 }
 
 #[cfg(test)]
@@ -77,9 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn pragma_counts_alone() {
-        assert!(RequestDirectives::of(&fields(&[("pragma", "x, No-Cache")])).no_cache);
-        let beside = fields(&[("pragma", "no-cache"), ("cache-control", "max-age=1")]);
-        assert!(!RequestDirectives::of(&beside).no_cache);
+    fn pragma_says_nothing() {
+        assert!(!RequestDirectives::of(&fields(&[("pragma", "no-cache")])).no_cache);
     }
 }

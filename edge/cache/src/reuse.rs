@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::freshness::Freshness;
 use crate::request::RequestDirectives;
 
@@ -21,8 +23,8 @@ pub enum Reuse {
 /// The decision.
 #[must_use]
 pub fn decide(stored: &Freshness, request: &RequestDirectives, now: Duration) -> Reuse {
-    // Section 5.2.1.4.
-    if request.no_cache {
+    // Section 5.2.1.4. Who wants nothing to be stored (section 5.2.1.5) wants no stored answer either.
+    if request.no_cache || request.no_store {
         return Reuse::Validate("request");
     }
     // Section 5.2.2.4.
@@ -82,20 +84,45 @@ pub fn look(
         Reuse::Fresh => give(false, None),
         Reuse::StaleAsked => give(false, Some("max-stale")),
         Reuse::StaleWhileRevalidate => give(!backs_off, Some("stale-while-revalidate")),
-        Reuse::Validate("stale") if backs_off && serves_errors(stored, now) => {
+        Reuse::Validate("stale") if backs_off && serves_errors(stored, now, Failure::Answer) => {
             give(false, Some("stale-if-error"))
         }
         Reuse::Validate(reason) => Look::Validate(reason),
     }
 }
 
+/// How an upstream failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It answered that it has failed.
+    Answer,
+    /// It could not be reached, or said that nobody behind it could.
+    Unreachable,
+}
+
+impl Failure {
+    /// What an answer of this status says; none when it is no failure.
+    #[must_use]
+    pub fn of(status: StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            502..=504 => Some(Self::Unreachable),
+            500..=599 => Some(Self::Answer),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a stored answer may take the place of an upstream's failure (RFC 5861, section 4; RFC
-/// 9111, section 4.3.3).
+/// 9111, sections 4.2.4 and 4.3.3).
 #[must_use]
-pub fn serves_errors(stored: &Freshness, now: Duration) -> bool {
+pub fn serves_errors(stored: &Freshness, now: Duration, failure: Failure) -> bool {
     let ttl = stored.ttl(now);
     let fresh = ttl > 0 && !stored.no_cache;
-    fresh || (stored.stale_if_error > 0 && -ttl <= i64::from(stored.stale_if_error))
+    let window = match failure {
+        Failure::Answer => stored.stale_if_error,
+        Failure::Unreachable => stored.stale_if_error.max(stored.stale_if_unreachable),
+    };
+    fresh || (window > 0 && -ttl <= i64::from(window))
 }
 
 #[cfg(test)]
@@ -109,6 +136,7 @@ mod tests {
         lifetime: 60,
         stale_while_revalidate: 10,
         stale_if_error: 20,
+        stale_if_unreachable: 0,
         no_cache: false,
         must_revalidate: false,
     };
@@ -127,6 +155,7 @@ mod tests {
         assert_eq!(at(30, "min-fresh=31"), Reuse::Validate("request"));
         assert_eq!(at(30, "min-fresh=30"), Reuse::Fresh);
         assert_eq!(at(30, "no-cache"), Reuse::Validate("request"));
+        assert_eq!(at(30, "no-store"), Reuse::Validate("request"));
     }
 
     #[test]
@@ -170,8 +199,9 @@ mod tests {
 
     #[test]
     fn failures_are_hidden_within_their_window() {
-        let serves =
-            |stored: Freshness, seconds| serves_errors(&stored, Duration::from_secs(seconds));
+        let serves = |stored: Freshness, seconds| {
+            serves_errors(&stored, Duration::from_secs(seconds), Failure::Answer)
+        };
         assert!(serves(STORED, 1080) && !serves(STORED, 1081));
         let none = Freshness {
             stale_if_error: 0,
@@ -185,5 +215,21 @@ mod tests {
             },
             1001
         ));
+        let cut_off = Freshness {
+            stale_if_unreachable: 100,
+            ..none
+        };
+        let at =
+            |seconds| serves_errors(&cut_off, Duration::from_secs(seconds), Failure::Unreachable);
+        assert!(at(1160) && !at(1161) && !serves(cut_off, 1061));
+        assert_eq!(Failure::of(StatusCode::OK), None);
+        assert_eq!(
+            Failure::of(StatusCode::INTERNAL_SERVER_ERROR),
+            Some(Failure::Answer)
+        );
+        assert_eq!(
+            Failure::of(StatusCode::GATEWAY_TIMEOUT),
+            Some(Failure::Unreachable)
+        );
     }
 }

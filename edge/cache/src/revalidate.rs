@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::answer;
+use crate::cache_control::CacheControl;
 use crate::stored::Head;
+use crate::{answer, conditional};
 
 /// Makes a request conditional on the stored answer (section 4.3.1); false when the answer has no
 /// validator, so that only a new one helps.
@@ -21,20 +22,53 @@ pub fn ask(request: &mut HeaderMap, stored: &HeaderMap) -> bool {
     etag.is_some() || modified.is_some()
 }
 
-/// Fields that a 304 does not change (section 3.2): they describe the stored body's bytes.
-const KEPT: [HeaderName; 5] = [
+/// Asks about all variants of a URL at once, by their tags (section 4.3.1); false when none has one.
+pub fn ask_about<'a>(
+    request: &mut HeaderMap,
+    variants: impl Iterator<Item = &'a HeaderMap>,
+) -> bool {
+    let mut tags: Vec<&[u8]> = Vec::new();
+    for tag in variants.filter_map(|stored| stored.get(header::ETAG)) {
+        // What is not written as a tag cannot stand in a list of them.
+        let quoted = tag.as_bytes().ends_with(b"\"") && tag.len() <= MAX_TAG;
+        if quoted && tags.len() < MAX_TAGS && !tags.contains(&tag.as_bytes()) {
+            tags.push(tag.as_bytes());
+        }
+    }
+    let Ok(list) = HeaderValue::from_bytes(&tags.join(&b", "[..])) else {
+        return false;
+    };
+    if !tags.is_empty() {
+        request.insert(header::IF_NONE_MATCH, list);
+    }
+    !tags.is_empty()
+}
+
+/// So many variants are asked about at once.
+const MAX_TAGS: usize = 16;
+/// Longer tags are not asked about beside others.
+const MAX_TAG: usize = 256;
+
+/// Fields that a 304 does not change: they tell about the stored body's bytes, which stay, and a 304's
+/// own would tell about a body that it does not have, or about how the server would send it now (RFC
+/// 9111, section 3.2, leaves room for what the integrity of a stored answer needs; RFC 9530, section
+/// 2, for `Content-Digest`).
+const KEPT: [HeaderName; 6] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LENGTH,
     header::CONTENT_RANGE,
-    header::CONTENT_TYPE,
     header::TRANSFER_ENCODING,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
 ];
 
 /// Whether a 304 is about the stored answer (section 4.3.4): one with another validator is not.
 #[must_use]
 pub fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
     match (not_modified.get(header::ETAG), stored.get(header::ETAG)) {
-        (Some(new), Some(old)) => return opaque(new) == opaque(old),
+        (Some(new), Some(old)) => {
+            return conditional::opaque(new.as_bytes()) == conditional::opaque(old.as_bytes());
+        }
         // A tag that nothing stored has.
         (Some(new), None) if !new.as_bytes().starts_with(b"W/") => return false,
         _ => {}
@@ -48,9 +82,28 @@ pub fn is_about(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
     }
 }
 
-fn opaque(etag: &HeaderValue) -> &[u8] {
-    let bytes = etag.as_bytes();
-    bytes.strip_prefix(b"W/").unwrap_or(bytes)
+/// The fields of a stored answer after a 200 to HEAD (section 4.3.5); none when it is about another
+/// version than the stored one, which is then out of date. A length of nothing is what some servers
+/// tell that have not made the body.
+#[must_use]
+pub fn after_head(stored: &Head, response: &HeaderMap, arrived: Duration) -> Option<HeaderMap> {
+    let differs = |name: HeaderName| {
+        let (new, old) = (response.get(&name), stored.headers.get(&name));
+        new.is_some() && old.is_some() && new != old
+    };
+    let length = response.get(header::CONTENT_LENGTH);
+    let other_length =
+        length.is_some_and(|length| length != "0") && differs(header::CONTENT_LENGTH);
+    if differs(header::ETAG) || differs(header::LAST_MODIFIED) || other_length {
+        return None;
+    }
+    Some(freshened(stored, response, arrived))
+}
+
+/// Whether a tag tells versions apart byte by byte (RFC 9110, section 8.8.1).
+#[must_use]
+pub fn is_strong(tag: &HeaderValue) -> bool {
+    conditional::is_strong(tag)
 }
 
 /// The fields of a stored answer after a 304 about it.
@@ -60,6 +113,16 @@ pub fn freshened(stored: &Head, not_modified: &HeaderMap, arrived: Duration) -> 
     update(&mut headers, not_modified);
     answer::set_date(&mut headers, arrived);
     headers
+}
+
+/// Gives the client what the upstream has just said to it alone: fields of a 304 or a HEAD that are
+/// not stored (RFC 9111, sections 5.2.2.4 and 5.2.2.7).
+pub fn hand_on(client: &mut HeaderMap, updated: &HeaderMap, new: &HeaderMap) {
+    for name in CacheControl::for_this_cache(updated).0.unstored {
+        for value in new.get_all(&name) {
+            client.append(name.clone(), value.clone());
+        }
+    }
 }
 
 /// Takes the fields of a 304 over (section 3.2).
@@ -123,6 +186,46 @@ mod tests {
         );
         assert_eq!(stored.get_all("y").iter().count(), 2);
         assert!(!stored.contains_key("age") && !stored.contains_key("date"));
+    }
+
+    #[test]
+    fn what_describes_the_bytes_stays_as_they_do() {
+        let mut stored = fields(&[("content-encoding", "gzip"), ("content-type", "x")]);
+        let new = fields(&[
+            ("content-encoding", "br"),
+            ("content-digest", "y"),
+            ("content-type", "z"),
+        ]);
+        update(&mut stored, &new);
+        assert_eq!(stored["content-encoding"], "gzip");
+        assert_eq!(stored["content-type"], "z");
+        assert!(!stored.contains_key("content-digest"));
+    }
+
+    #[test]
+    fn variants_are_asked_about_by_their_tags() {
+        let variants = ["\"a\"", "W/\"b\"", "\"a\"", "bare"].map(|tag| fields(&[("etag", tag)]));
+        let mut request = HeaderMap::new();
+        assert!(ask_about(&mut request, variants.iter()));
+        assert_eq!(request["if-none-match"], "\"a\", W/\"b\"");
+        assert!(!ask_about(&mut HeaderMap::new(), variants[3..].iter()));
+    }
+
+    #[test]
+    fn a_head_about_another_version_is_told_apart() {
+        let lines = [("etag", "\"a\""), ("content-length", "5"), ("x", "1")];
+        let stored = Head::new(http::StatusCode::OK, &fields(&lines));
+        let after = |lines: &[(&'static str, &str)]| {
+            after_head(&stored, &fields(lines), Duration::from_secs(9))
+        };
+        let updated = after(&[("x", "2"), ("content-length", "5")]).unwrap();
+        assert_eq!(
+            (&updated["x"], &updated["content-length"]),
+            (&"2".parse().unwrap(), &"5".parse().unwrap())
+        );
+        assert!(after(&[("content-length", "0")]).is_some());
+        assert!(after(&[("content-length", "6")]).is_none());
+        assert!(after(&[("etag", "\"b\"")]).is_none());
     }
 
     #[test]

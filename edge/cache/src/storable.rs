@@ -7,19 +7,17 @@ use zephyr_edge_core::cache_policy::CacheDirectives;
 
 use crate::cache_control::CacheControl;
 use crate::freshness::{self, Freshness, Stale};
-use crate::targeted::{self, CDN_CACHE_CONTROL};
+use crate::part::Part;
 use crate::{age, vary};
 
 /// Status codes whose meaning for caches this cache knows, for `must-understand` (section 5.2.2.3).
-/// 206 and 304 are no answers of their own to it.
-const UNDERSTOOD: [u16; 32] = [
-    200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411,
-    413, 414, 415, 417, 421, 422, 429, 500, 501, 502, 503, 504, 505,
+/// 304 is no answer of its own to it.
+const UNDERSTOOD: [u16; 33] = [
+    200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410,
+    411, 413, 414, 415, 417, 421, 422, 429, 500, 501, 502, 503, 504, 505,
 ];
 
-/// Why an answer is not stored. The text is a token for `Cache-Status`'s `detail`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotStorable(pub &'static str);
+pub use crate::why_not::NotStorable;
 
 /// A request and the answer that came to it.
 #[derive(Clone, Copy, Debug)]
@@ -48,26 +46,37 @@ impl Candidate<'_> {
     /// [`NotStorable`] says why not.
     pub fn assess(&self) -> Result<Freshness, NotStorable> {
         if self.filters.bypass.is_some() {
-            return Err(NotStorable("bypass"));
+            return Err(NotStorable::Bypass);
         }
         if *self.method != Method::GET {
-            return Err(NotStorable("method"));
+            return Err(NotStorable::Method);
         }
-        if self.status.is_informational() || matches!(self.status.as_u16(), 206 | 304) {
-            return Err(NotStorable("status"));
+        let part = self.status == StatusCode::PARTIAL_CONTENT;
+        // 304, 412 and 416 tell about the request's own conditions and range, not about its URL.
+        if self.status.is_informational()
+            || matches!(self.status.as_u16(), 304 | 412 | 416)
+            || (part && Part::of(self.request, self.response).is_none())
+        {
+            return Err(NotStorable::Status);
         }
-        let targeted = targeted::of(self.response, &CDN_CACHE_CONTROL);
-        let is_targeted = targeted.is_some();
-        let control = targeted.unwrap_or_else(|| CacheControl::of(self.response));
-        self.permitted(&control, is_targeted)?;
+        let (control, is_targeted) = CacheControl::for_this_cache(self.response);
+        self.permitted(&control)?;
         let now = age::seconds(self.arrived);
         let lifetime = self.lifetime(&control, is_targeted, now)?;
+        // Section 7.3 leaves it to the server to forbid that a cookie is shared, and many do not
+        // know: this cache wants a lifetime that is meant, not one that it has guessed.
+        let meant = control.public
+            || self.ttl().is_some()
+            || freshness::explicit(&control, is_targeted, self.response, now).is_some();
+        if self.response.contains_key(header::SET_COOKIE) && !meant {
+            return Err(NotStorable::SetCookie);
+        }
         let stale = Stale::of(&control, self.filters);
         let validator = self.response.contains_key(header::ETAG)
             || self.response.contains_key(header::LAST_MODIFIED);
         if lifetime == 0 && stale.while_revalidate == 0 && stale.if_error == 0 && !validator {
             // It could never be used again.
-            return Err(NotStorable("no-lifetime"));
+            return Err(NotStorable::NoLifetime);
         }
         Ok(Freshness {
             arrived: self.arrived,
@@ -75,41 +84,57 @@ impl Candidate<'_> {
             lifetime,
             stale_while_revalidate: stale.while_revalidate,
             stale_if_error: stale.if_error,
+            stale_if_unreachable: stale.if_unreachable,
             no_cache: control.no_cache && self.ttl().is_none(),
             must_revalidate: stale.must_revalidate,
         })
     }
 
+    /// Whether the answer to a POST stands for a GET of the same URL, and its lifetime (RFC 9110,
+    /// section 9.3.3): it names its URL as that of its content, and says itself how long it is fresh.
+    /// [`crate::invalidate::names_itself`] tells the first.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStorable`] says why not.
+    pub fn assess_post(&self) -> Result<Freshness, NotStorable> {
+        let (control, is_targeted) = CacheControl::for_this_cache(self.response);
+        let now = age::seconds(self.arrived);
+        let explicit = freshness::explicit(&control, is_targeted, self.response, now);
+        if self.status != StatusCode::OK || explicit.is_none() {
+            return Err(NotStorable::Method);
+        }
+        let as_get = Self {
+            method: &Method::GET,
+            ..*self
+        };
+        as_get.assess()
+    }
+
     /// What forbids to store, whatever the lifetime.
-    fn permitted(&self, control: &CacheControl, is_targeted: bool) -> Result<(), NotStorable> {
+    fn permitted(&self, control: &CacheControl) -> Result<(), NotStorable> {
         if control.must_understand && !UNDERSTOOD.contains(&self.status.as_u16()) {
-            return Err(NotStorable("must-understand"));
+            return Err(NotStorable::MustUnderstand);
         }
         // Section 5.2.2.3: who understands the status may ignore no-store beside must-understand.
         if control.no_store && !control.must_understand {
-            return Err(NotStorable("no-store"));
+            return Err(NotStorable::NoStore);
         }
         // Section 5.2.1.5.
         if CacheControl::of(self.request).no_store {
-            return Err(NotStorable("request-no-store"));
+            return Err(NotStorable::RequestNoStore);
         }
         if control.private {
-            return Err(NotStorable("private"));
+            return Err(NotStorable::Private);
         }
         // Section 3.5.
         let shared = control.public || control.s_maxage.is_some();
         if self.request.contains_key(header::AUTHORIZATION) && !shared && !control.must_revalidate {
-            return Err(NotStorable("authorization"));
-        }
-        // Section 7.3 leaves it to the server to forbid that a cookie is shared, and many do not
-        // know: this cache wants to be told that it is meant.
-        let meant = shared || is_targeted || self.ttl().is_some();
-        if self.response.contains_key(header::SET_COOKIE) && !meant {
-            return Err(NotStorable("set-cookie"));
+            return Err(NotStorable::Authorization);
         }
         // Section 4.1: `*` matches no request.
         if !vary::is_selectable(self.response) {
-            return Err(NotStorable("vary"));
+            return Err(NotStorable::Vary);
         }
         Ok(())
     }
@@ -124,7 +149,7 @@ impl Candidate<'_> {
         let explicit = freshness::explicit(control, targeted, self.response, now);
         let may_guess = control.public || freshness::is_heuristic(self.status);
         if explicit.is_none() && !may_guess {
-            return Err(NotStorable("no-lifetime"));
+            return Err(NotStorable::NoLifetime);
         }
         let own = || explicit.unwrap_or_else(|| freshness::heuristic(self.response, now));
         Ok(self.ttl().unwrap_or_else(own))
@@ -160,7 +185,7 @@ mod tests {
             asked: at,
             arrived: at,
         };
-        candidate.assess().map_err(|why| why.0)
+        candidate.assess().map_err(NotStorable::token)
     }
 
     fn of(status: u16, response: &[(&'static str, &str)]) -> Result<u32, &'static str> {
@@ -172,7 +197,7 @@ mod tests {
         for (field, why) in [
             (("cache-control", "max-age=60, no-store"), "no-store"),
             (("cache-control", "max-age=60, private"), "private"),
-            (("cache-control", "private=\"x\", max-age=60"), "private"),
+            (("cache-control", "private=\"x y\", max-age=60"), "private"),
             (("vary", "accept, *"), "vary"),
             (("x", "y"), "no-lifetime"),
             (("cache-control", "max-age=0"), "no-lifetime"),
@@ -181,7 +206,13 @@ mod tests {
             assert_eq!(of(200, &[field]), Err(why), "{field:?}");
         }
         assert_eq!(of(206, &[("cache-control", "max-age=60")]), Err("status"));
-        assert_eq!(of(304, &[("cache-control", "max-age=60")]), Err("status"));
+        for status in [304, 412, 416] {
+            assert_eq!(
+                of(status, &[("cache-control", "max-age=60")]),
+                Err("status"),
+                "{status}"
+            );
+        }
         let none = CacheDirectives::default();
         let no_store = [("cache-control", "no-store")];
         let fresh = [("cache-control", "max-age=60")];
@@ -196,7 +227,7 @@ mod tests {
             asked: at,
             arrived: at,
         };
-        assert_eq!(post.assess(), Err(NotStorable("method")));
+        assert_eq!(post.assess(), Err(NotStorable::Method));
     }
 
     #[test]
@@ -248,20 +279,62 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_shared_only_when_that_is_meant() {
+    fn a_cookie_is_shared_only_when_a_lifetime_is_meant() {
         let cookie = ("set-cookie", "a=b");
+        let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(of(200, &[cookie, modified]), Err("set-cookie"));
+        assert_eq!(of(200, &[cookie, ("etag", "\"a\"")]), Err("set-cookie"));
+        for meant in [
+            ("cache-control", "max-age=60"),
+            ("cdn-cache-control", "max-age=60"),
+            ("cache-control", "public, max-age=60"),
+        ] {
+            assert_eq!(of(200, &[cookie, meant]), Ok(60));
+        }
+    }
+
+    #[test]
+    fn a_part_is_stored_when_it_can_be_placed() {
+        let fresh = ("cache-control", "max-age=60");
+        assert_eq!(of(206, &[fresh, ("content-range", "bytes 0-4/10")]), Ok(60));
         assert_eq!(
-            of(200, &[cookie, ("cache-control", "max-age=60")]),
-            Err("set-cookie")
+            of(206, &[fresh, ("content-range", "bytes 0-10/10")]),
+            Err("status")
         );
+        let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(
-            of(200, &[cookie, ("cache-control", "public, max-age=60")]),
-            Ok(60)
+            of(206, &[modified, ("content-range", "bytes 0-4/*")]),
+            Ok(86_400)
         );
+    }
+
+    #[test]
+    fn an_answer_to_post_may_stand_for_a_get() {
+        let (request, at) = (HeaderMap::new(), Duration::from_secs(NOW));
+        let none = CacheDirectives::default();
+        let assess = |status, lines: &[(&'static str, &str)]| {
+            let response = fields(lines);
+            let post = Candidate {
+                method: &Method::POST,
+                request: &request,
+                status,
+                response: &response,
+                filters: &none,
+                asked: at,
+                arrived: at,
+            };
+            post.assess_post().map(|fresh| fresh.lifetime)
+        };
+        let fresh = [("cache-control", "max-age=5")];
+        assert_eq!(assess(StatusCode::OK, &fresh), Ok(5));
         assert_eq!(
-            of(200, &[cookie, ("cdn-cache-control", "max-age=60")]),
-            Ok(60)
+            assess(StatusCode::CREATED, &fresh),
+            Err(NotStorable::Method)
         );
+        let modified = [("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
+        assert_eq!(assess(StatusCode::OK, &modified), Err(NotStorable::Method));
+        let private = [("cache-control", "max-age=5, private")];
+        assert_eq!(assess(StatusCode::OK, &private), Err(NotStorable::Private));
     }
 
     #[test]

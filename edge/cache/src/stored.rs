@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::answer::{self, CACHE_STATUS};
-use crate::targeted::CDN_CACHE_CONTROL;
+use crate::cache_control::CacheControl;
 
 /// What a field costs beside its name and value: its place in the map, and in the map's index.
 const FIELD: usize = 128;
@@ -19,13 +19,12 @@ pub struct Head {
     pub headers: HeaderMap,
     /// `Cache-Status` of caches before this one.
     pub before: Option<HeaderValue>,
-    /// What the answer says to this kind of cache only; needed again when a 304 updates it.
-    pub targeted: Option<HeaderValue>,
 }
 
 impl Head {
     /// Takes a copy of its own of every value: those that came from a connection share that
-    /// connection's read buffer, which would be kept as a whole.
+    /// connection's read buffer, which would be kept as a whole. Fields that `no-cache` and `private`
+    /// name stay out (RFC 9111, sections 5.2.2.4 and 5.2.2.7).
     #[must_use]
     pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let length = headers.values().map(HeaderValue::len).sum();
@@ -33,6 +32,7 @@ impl Head {
         for value in headers.values() {
             text.extend_from_slice(value.as_bytes());
         }
+        let unstored = CacheControl::for_this_cache(headers).0.unstored;
         // One allocation for all: a copy of the map counts up one shared counter.
         let text = Bytes::from(text);
         let mut own = HeaderMap::with_capacity(headers.len() + 2);
@@ -43,7 +43,8 @@ impl Head {
             at = end;
             let mut copy = copy.unwrap_or_else(|_| value.clone());
             copy.set_sensitive(value.is_sensitive());
-            if *name != header::AGE && *name != CACHE_STATUS {
+            let stored = *name != header::AGE && *name != CACHE_STATUS && !unstored.contains(name);
+            if stored {
                 own.append(name.clone(), copy);
             }
         }
@@ -54,7 +55,6 @@ impl Head {
             status,
             headers: own,
             before: answer::joined(headers, &CACHE_STATUS),
-            targeted: answer::joined(headers, &CDN_CACHE_CONTROL),
         }
     }
 
@@ -64,9 +64,6 @@ impl Head {
         let mut headers = self.headers.clone();
         headers.remove(header::AGE);
         headers.remove(CACHE_STATUS);
-        if let Some(targeted) = &self.targeted {
-            headers.insert(CDN_CACHE_CONTROL, targeted.clone());
-        }
         headers
     }
 
@@ -76,8 +73,7 @@ impl Head {
         let field = |(name, value): (&http::HeaderName, &HeaderValue)| {
             name.as_str().len() + value.len() + FIELD
         };
-        let hidden = [&self.before, &self.targeted];
-        let hidden = hidden.into_iter().flatten().map(HeaderValue::len);
-        self.headers.iter().map(field).sum::<usize>() + hidden.sum::<usize>()
+        let before = self.before.as_ref().map_or(0, HeaderValue::len);
+        self.headers.iter().map(field).sum::<usize>() + before
     }
 }

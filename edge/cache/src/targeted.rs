@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::cache_control::{CacheControl, MAX_DELTA};
 use crate::structured::{self, Item};
+use crate::surrogate;
 
 /// For caches inside a content delivery network, as this one (section 3.1).
 pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -36,13 +37,26 @@ pub fn of(headers: &HeaderMap, name: &HeaderName) -> Option<CacheControl> {
                     *value = Some(seconds.min(MAX_DELTA));
                 }
             }
-            // Field names in a string; they count as the bare directive, as in `Cache-Control`.
-            Item::String(_) if key == "no-cache" => control.no_cache = true,
-            Item::String(_) if key == "private" => control.private = true,
+            // Names of fields in a string, as in `Cache-Control`.
+            Item::String(fields) if matches!(key, "no-cache" | "private") => {
+                control.leave_out(&fields);
+            }
             Item::String(_) | Item::Other => {}
         }
     }
     Some(control)
+}
+
+impl CacheControl {
+    /// What an answer says to this cache, and whether it says so in a targeted field, which takes the
+    /// place of `Cache-Control` and `Expires` (section 2.2).
+    #[must_use]
+    pub fn for_this_cache(response: &HeaderMap) -> (Self, bool) {
+        match of(response, &CDN_CACHE_CONTROL).or_else(|| surrogate::of(response)) {
+            Some(targeted) => (targeted, true),
+            None => (Self::of(response), false),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +74,8 @@ mod tests {
         assert_eq!(control.max_age, Some(60));
         assert_eq!(control.stale_while_revalidate, Some(5));
         assert!(!control.no_store);
-        assert!(read("private").unwrap().private && read("no-cache=\"x\"").unwrap().no_cache);
+        assert!(read("private").unwrap().private);
+        assert_eq!(read("no-cache=\"x\"").unwrap().unstored, ["x"]);
         assert_eq!(read("max-age=1, max-age=2").unwrap().max_age, Some(2));
         assert_eq!(read("max-age=-1").unwrap().max_age, Some(0));
         assert_eq!(

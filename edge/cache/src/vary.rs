@@ -5,12 +5,18 @@ use std::hash::Hasher;
 
 use http::{HeaderMap, HeaderName, header};
 
+use crate::language;
+
 /// An answer that depends on more fields than this is not stored.
 const MAX_FIELDS: usize = 64;
 
 /// The fields that an answer depends on, with what its request had in them. Sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection(Box<[Field]>);
+pub struct Selection {
+    fields: Box<[Field]>,
+    /// The one language of an answer that depends on `Accept-Language`.
+    language: Option<Box<[u8]>>,
+}
 
 /// A field, and its value if the request had it.
 type Field = (HeaderName, Option<Box<[u8]>>);
@@ -49,7 +55,15 @@ impl Selection {
             let value = normalised(request, &name).map(|value| value.into_owned().into());
             (name, value)
         };
-        Some(Self(names(response)?.into_iter().map(with_value).collect()))
+        let names = names(response)?;
+        let language = names
+            .contains(&header::ACCEPT_LANGUAGE)
+            .then(|| language::of(response))
+            .flatten();
+        Some(Self {
+            fields: names.into_iter().map(with_value).collect(),
+            language,
+        })
     }
 
     /// What selects among answers that depend on these fields.
@@ -61,18 +75,21 @@ impl Selection {
         };
         let mut fields: Vec<Field> = names.iter().map(with_value).collect();
         fields.sort_unstable_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
-        Self(fields.into())
+        Self {
+            fields: fields.into(),
+            language: None,
+        }
     }
 
     /// The fields that the answer depends on.
     pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.0.iter().map(|(name, _)| name)
+        self.fields.iter().map(|(name, _)| name)
     }
 
     /// Appends what the request has in these fields: equal for all requests that the answer is for,
     /// and for no others.
     pub fn append_key(&self, key: &mut Vec<u8>) {
-        for (name, value) in &self.0 {
+        for (name, value) in &self.fields {
             key.extend_from_slice(name.as_str().as_bytes());
             match value {
                 Some(value) => {
@@ -88,15 +105,25 @@ impl Selection {
     /// Whether the answer is for this request as well.
     #[must_use]
     pub fn matches(&self, request: &HeaderMap) -> bool {
-        self.0
-            .iter()
-            .all(|(name, value)| normalised(request, name).as_deref() == value.as_deref())
+        self.fields.iter().all(|(name, value)| {
+            let asked = normalised(request, name);
+            asked.as_deref() == value.as_deref() || self.is_preferred(name, asked.as_deref())
+        })
+    }
+
+    /// Whether the request prefers the answer's language to all others, so that the server could give
+    /// it nothing better.
+    fn is_preferred(&self, name: &HeaderName, asked: Option<&[u8]>) -> bool {
+        *name == header::ACCEPT_LANGUAGE
+            && self.language.as_deref().is_some_and(|language| {
+                asked.is_some_and(|asked| language::preferred(asked) == Some(language))
+            })
     }
 
     /// Tells a hasher what this request has in the fields that the answer depends on: equal for all
     /// requests that an answer with these fields is for.
     pub fn fingerprint(&self, request: &HeaderMap, hasher: &mut impl Hasher) {
-        for (name, _) in &self.0 {
+        for (name, _) in &self.fields {
             match normalised(request, name) {
                 Some(value) => {
                     hasher.write_usize(value.len() + 1);
@@ -110,7 +137,7 @@ impl Selection {
     /// Whether the answer depends on nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 
     /// Bytes it takes, about.
@@ -119,22 +146,21 @@ impl Selection {
         let field = |(name, value): &Field| {
             name.as_str().len() + value.as_ref().map_or(0, |value| value.len()) + 96
         };
-        self.0.iter().map(field).sum()
+        self.fields.iter().map(field).sum()
     }
 }
 
 /// A request's value of a field, without differences that have no meaning (section 4.1): lines are
-/// joined; in the lists of content negotiation white space and case go too. The order stays, because
-/// it can mean something, and so does everything in fields whose syntax this cache does not know.
+/// joined, and white space around commas goes. In the lists of content negotiation all white space
+/// goes, and case; in those of languages, codings and character sets the order of members goes as
+/// well, because their weights tell which is preferred (RFC 9110, sections 12.5.2 to 12.5.4). Fields
+/// of credentials stay as they are.
 fn normalised<'a>(request: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     let mut lines = request.get_all(name).iter();
     let first = lines.next()?;
     let second = lines.next();
-    let negotiates = matches!(
-        *name,
-        header::ACCEPT | header::ACCEPT_CHARSET | header::ACCEPT_ENCODING | header::ACCEPT_LANGUAGE
-    );
-    if second.is_none() && !(negotiates && needs_squeezing(first.as_bytes())) {
+    let kind = Kind::of(name);
+    if second.is_none() && !kind.needs_work(first.as_bytes()) {
         return Some(Cow::Borrowed(first.as_bytes().trim_ascii()));
     }
     // RFC 9110, section 5.3; RFC 9113, section 8.2.3 for cookies.
@@ -148,16 +174,57 @@ fn normalised<'a>(request: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [
         joined.extend_from_slice(separator);
         joined.extend_from_slice(line.as_bytes().trim_ascii());
     }
-    if negotiates {
-        squeeze(&mut joined);
+    match kind {
+        Kind::Opaque => {}
+        Kind::Unknown => close_up(&mut joined),
+        Kind::Negotiated => squeeze(&mut joined),
+        Kind::Weighted => {
+            squeeze(&mut joined);
+            joined = sorted(&joined);
+        }
     }
     Some(Cow::Owned(joined))
 }
 
-fn needs_squeezing(value: &[u8]) -> bool {
-    value
-        .iter()
-        .any(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'\t'))
+/// What of a field's value has no meaning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing: somebody's secret is not to be taken for another's.
+    Opaque,
+    /// White space around commas.
+    Unknown,
+    /// White space and case.
+    Negotiated,
+    /// White space, case and order.
+    Weighted,
+}
+
+impl Kind {
+    fn of(name: &HeaderName) -> Self {
+        match *name {
+            header::COOKIE | header::AUTHORIZATION => Self::Opaque,
+            header::ACCEPT => Self::Negotiated,
+            header::ACCEPT_CHARSET | header::ACCEPT_ENCODING | header::ACCEPT_LANGUAGE => {
+                Self::Weighted
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether a value may have something without meaning in it.
+    fn needs_work(self, value: &[u8]) -> bool {
+        let has = |odd: fn(&u8) -> bool| value.iter().any(odd);
+        match self {
+            Self::Opaque => false,
+            Self::Unknown => has(|byte| *byte == b',') && has(|byte| matches!(byte, b' ' | b'\t')),
+            Self::Negotiated => {
+                has(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'\t'))
+            }
+            Self::Weighted => {
+                has(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'\t' | b','))
+            }
+        }
+    }
 }
 
 /// White space and case go, but for what stands in quotes.
@@ -170,6 +237,34 @@ fn squeeze(value: &mut Vec<u8>) {
         }
         quoted || !matches!(byte, b' ' | b'\t')
     });
+}
+
+/// White space around commas goes, but for what stands in quotes.
+fn close_up(value: &mut Vec<u8>) {
+    let mut out = Vec::with_capacity(value.len());
+    let (mut quoted, mut after_comma) = (false, false);
+    for byte in value.iter().copied() {
+        let blank = matches!(byte, b' ' | b'\t');
+        if !quoted && byte == b',' {
+            while out.last().is_some_and(|last| matches!(last, b' ' | b'\t')) {
+                out.pop();
+            }
+        }
+        if !(after_comma && blank) {
+            quoted ^= byte == b'"';
+            after_comma = byte == b',' && !quoted;
+            out.push(byte);
+        }
+    }
+    *value = out;
+}
+
+/// The members of a list in one order.
+fn sorted(value: &[u8]) -> Vec<u8> {
+    let mut members: Vec<&[u8]> = value.split(|byte| *byte == b',').collect();
+    members.retain(|member| !member.is_empty());
+    members.sort_unstable();
+    members.join(&b","[..])
 }
 
 #[cfg(test)]
@@ -200,7 +295,8 @@ mod tests {
             ("accept-language", "DE"),
             ("accept-language", "en;q=0.5")
         ]));
-        assert!(!matches(&[("accept-language", "en;q=0.5, de")]));
+        assert!(matches(&[("accept-language", "en;q=0.5, de")]));
+        assert!(!matches(&[("accept-language", "en, de;q=0.5")]));
         assert!(!matches(&[
             ("accept-language", "de, en;q=0.5"),
             ("x-a", "1")
@@ -217,13 +313,31 @@ mod tests {
     fn what_this_cache_does_not_know_is_left_as_it_is() {
         let named = selection("x-a", &[("x-a", "b, C")]);
         assert!(named.matches(&fields(&[("x-a", "b"), ("x-a", "C")])));
-        for other in ["b,C", "b, c", "b,  C"] {
+        for same in ["b,C", "b ,\tC", "b,  C"] {
+            assert!(named.matches(&fields(&[("x-a", same)])), "{same}");
+        }
+        for other in ["b, c", "C, b", "b C"] {
             assert!(!named.matches(&fields(&[("x-a", other)])), "{other}");
         }
+        let quoted = selection("x-a", &[("x-a", "\"b, c\"")]);
+        assert!(!quoted.matches(&fields(&[("x-a", "\"b,c\"")])));
         let cookie = selection("cookie", &[("cookie", "a=1; b=2")]);
+        assert!(!cookie.matches(&fields(&[("cookie", "a=1;b=2")])));
         assert!(cookie.matches(&fields(&[("cookie", "a=1"), ("cookie", "b=2")])));
         let accept = selection("accept", &[("accept", "text/x; a=\"B c\"")]);
         assert!(!accept.matches(&fields(&[("accept", "text/x;a=\"b c\"")])));
+    }
+
+    #[test]
+    fn the_language_that_is_preferred_is_the_right_one() {
+        let response = fields(&[("vary", "accept-language"), ("content-language", "DE")]);
+        let own = fields(&[("accept-language", "en, de")]);
+        let selection = Selection::new(&response, &own).unwrap();
+        let matches = |list| selection.matches(&fields(&[("accept-language", list)]));
+        assert!(matches("fr;q=0.5, de;q=1.0") && matches("de"));
+        for other in ["fr, de;q=0.5", "de, fr", "de-at", "*", "de;q=x"] {
+            assert!(!matches(other), "{other}");
+        }
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Client {
                         "the control log has moved on too far; dropping all stored answers"
                     );
                     self.node.cache.purge(&crate::cache::Purge::All);
+                    self.node.cache.purges_written().await;
                 } else if let Some(known) = self.state.seq {
                     // What lies between comes line by line; only then does it count as taken in.
                     seq = known;
@@ -108,8 +109,13 @@ impl Client {
                     self.config.url
                 );
             }
-            Kind::Purge { purge } => {
-                let dropped = self.node.cache.purge(&purge);
+            Kind::Purge { purge, soft } => {
+                let dropped = match soft {
+                    true => self.node.cache.purge_softly(&purge),
+                    false => self.node.cache.purge(&purge),
+                };
+                // Not counted as taken in before it outlives this process.
+                self.node.cache.purges_written().await;
                 tracing::info!(seq, dropped, "purged {dropped} stored answers");
             }
             Kind::Kv { key, value } => {

@@ -4,9 +4,13 @@
 //! variables (`token_env`, `redis_url_env`) are handed on for the binary to look up. An unknown key
 //! is an error, and every error says file, line and column.
 
+mod acme;
 mod cache;
 mod component;
+mod compression;
+mod content;
 mod control;
+mod dns;
 mod error;
 mod kv;
 mod limiter;
@@ -15,6 +19,8 @@ mod log;
 mod node;
 mod quantity;
 mod route;
+mod tls;
+mod tunnels;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -24,9 +30,13 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
+pub use acme::Acme;
 pub use cache::CacheSection;
 pub use component::{Component, ComponentKind};
+pub use compression::{Coding, CompressionSection};
+pub use content::{Dictionary, Files};
 pub use control::Control;
+pub use dns::Dns;
 pub use error::ConfigError;
 pub use kv::{Kv, KvBackend};
 pub use limiter::{Limiter, LimiterBackend};
@@ -35,7 +45,12 @@ pub use log::Log;
 pub use node::NodeSection;
 pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
-pub use upstream::{Origin, UpstreamConfig};
+pub use tls::{Alpn, CertificateFiles, Tls, TlsVersion};
+pub use tunnels::Tunnels;
+pub use upstream::{
+    Breaker, HashBy, HealthCheck, HealthKind, Http2, Origin, Outlier, PolicyName, RetryOn,
+    ServerConfig, TlsConfig, UpstreamConfig,
+};
 
 pub(crate) use error::Place;
 
@@ -57,10 +72,18 @@ pub struct Config {
     pub node: NodeSection,
     /// Where it listens, and the limits of what comes in.
     pub listen: Listen,
+    /// How it speaks TLS.
+    pub tls: Tls,
+    /// Where it orders certificates.
+    pub acme: Acme,
+    /// Bounds on tunnels.
+    pub tunnels: Tunnels,
     /// What it logs.
     pub log: Log,
     /// The origin it joins, if any.
     pub control: Option<Control>,
+    /// How names of upstreams are looked up.
+    pub dns: Dns,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// The key-value store.
@@ -69,6 +92,8 @@ pub struct Config {
     pub limiter: Limiter,
     /// The response cache.
     pub cache: CacheSection,
+    /// How answers are compressed.
+    pub compression: CompressionSection,
     /// Components by name.
     pub components: BTreeMap<String, Component>,
     /// Routes, in the order of the file.
@@ -85,9 +110,15 @@ struct File {
     #[serde(default)]
     node: NodeSection,
     listen: Listen,
+    tls: Option<Spanned<Tls>>,
+    acme: Option<Spanned<Acme>>,
+    #[serde(default)]
+    tunnels: Tunnels,
     #[serde(default)]
     log: Log,
     control: Option<Control>,
+    #[serde(default)]
+    dns: Dns,
     #[serde(default)]
     upstreams: BTreeMap<Spanned<String>, UpstreamConfig>,
     #[serde(default)]
@@ -96,6 +127,8 @@ struct File {
     limiter: Limiter,
     #[serde(default)]
     cache: CacheSection,
+    #[serde(default)]
+    compression: CompressionSection,
     #[serde(default)]
     components: BTreeMap<Spanned<String>, component::ComponentFile>,
     #[serde(default)]
@@ -114,46 +147,37 @@ impl Config {
             file: &options.file,
         };
         let file: File = toml::from_str(text).map_err(|error| place.toml(&error))?;
-        let upstreams = named(&place, "upstream", file.upstreams)?;
+        let mut upstreams = named(&place, "upstream", file.upstreams)?;
+        for upstream in upstreams.values_mut() {
+            upstream.resolve(&options.base_dir);
+        }
         let mut components = BTreeMap::new();
         for (name, component) in file.components {
             let checked = component.check(&place, options, &upstreams)?;
             components.insert(name_of(&place, "component", name)?, checked);
         }
-        let routes = route::check_all(&place, file.routes, &upstreams, &components)?;
+        let routes = route::check_all(&place, file.routes, options, &upstreams, &components)?;
+        let acme = acme::check(&place, file.acme, &options.base_dir)?;
+        let tls = tls::check(&place, file.tls, &options.base_dir)?;
+        tls::check_listener(&place, &file.listen, &tls, &acme)?;
         Ok(Self {
             node: file.node.resolve(&options.base_dir),
             listen: file.listen,
+            tls,
+            acme,
+            tunnels: file.tunnels,
             log: file.log,
             control: file.control,
+            dns: file.dns,
             upstreams,
             kv: file.kv,
             limiter: file.limiter,
-            cache: file.cache,
+            cache: file.cache.resolve(&options.base_dir),
+            compression: file.compression,
             components,
             routes,
             file: options.file.clone(),
             sha256: hex(&Sha256::digest(text.as_bytes())),
-        })
-    }
-
-    /// What Zephyr's own node cannot do, though other hosts can.
-    ///
-    /// # Errors
-    ///
-    /// An upstream, or the origin, is to be asked over TLS.
-    pub fn check_for_node(&self) -> Result<(), ConfigError> {
-        let mut urls = self.upstreams.iter();
-        let upstream = urls.find(|(_, upstream)| upstream.url.is_tls());
-        let key = upstream.map(|(name, _)| format!("upstreams.{name}.url"));
-        let control = self.control.as_ref().filter(|control| control.url.is_tls());
-        let Some(key) = key.or(control.map(|_| "control.url".to_owned())) else {
-            return Ok(());
-        };
-        Err(ConfigError {
-            file: self.file.clone(),
-            position: None,
-            message: format!("{key}: TLS to an upstream is not there yet on a node; use http"),
         })
     }
 
@@ -170,7 +194,7 @@ impl Config {
             message: format!("the origin's URL {url:?}: {why}"),
         })?;
         if let Some(upstream) = self.upstreams.get_mut("origin") {
-            upstream.url = origin.clone();
+            upstream.set_url(origin.clone());
         }
         if let Some(control) = &mut self.control {
             control.url = origin;

@@ -19,6 +19,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use zephyr_cache::answer::{self, Part};
+use zephyr_cache::reuse::Failure;
 use zephyr_cache::{
     Candidate, Freshness, Head, Look, NotStorable, RequestDirectives, Selection, Status, Way,
     conditional, key, name, reuse, revalidate, way,
@@ -115,12 +116,11 @@ impl<P: Platform> Edge<P> {
         if directives.only_if_cached {
             return Err(ProxyError::not_stored());
         }
+        // With `no-store`, what comes changes nothing that is stored (RFC 9111, section 5.2.1.5).
+        let validate = validate.filter(|_| !directives.no_store);
         // A part is fetched as a part: the whole may be far larger, and is not asked for.
         let partial = validate.is_none() && x.request.headers.contains_key(header::RANGE);
-        // There will be nothing to answer its conditions from.
-        let alone = directives.no_cache || directives.no_store;
-        let conditional = validate.is_none() && conditional::is_conditional(&x.request.headers);
-        if partial || x.request.method == Method::HEAD || alone && conditional {
+        if partial || x.request.method == Method::HEAD {
             return self
                 .pass(route, x, P::Body::from(bytes::Bytes::new()), reason, None)
                 .await;
@@ -248,10 +248,14 @@ impl<P: Platform> Edge<P> {
     ) -> Served<P> {
         loop {
             let mut headers = x.request.headers.clone();
-            for name in &conditional::CONDITIONS {
-                headers.remove(name);
-            }
             let validate = errand.validate.as_ref();
+            // With nothing stored, the client's own conditions are for the upstream.
+            let own = validate.is_none() && conditional::is_conditional(&headers);
+            if !own {
+                for name in &conditional::CONDITIONS {
+                    headers.remove(name);
+                }
+            }
             let asked_about = validate
                 .is_some_and(|found| revalidate::ask(&mut headers, &found.meta.head.headers));
             let asked = self.platform().now();
@@ -263,13 +267,25 @@ impl<P: Platform> Edge<P> {
                 arrived: self.platform().now(),
             };
             if let Some(found) = errand.validate.take_if(|found| {
-                failed::<P>(&result) && reuse::serves_errors(&found.meta.freshness, trip.arrived)
+                failure::<P>(&result).is_some_and(|failure| {
+                    reuse::serves_errors(&found.meta.freshness, trip.arrived, failure)
+                })
             }) {
                 return self
                     .in_place_of(x, found, errand.reason, &result, trip.arrived)
                     .await;
             }
-            let (parts, body) = result?;
+            let (mut parts, body) = result?;
+            if own && parts.status == StatusCode::NOT_MODIFIED {
+                let status = Status {
+                    forward: Some(errand.reason),
+                    forward_status: Some(parts.status.as_u16()),
+                    ..Status::default()
+                };
+                answer::strip(&mut parts.headers);
+                answer::tell(&mut parts.headers, &status);
+                return Ok((parts, body));
+            }
             if parts.status != StatusCode::NOT_MODIFIED {
                 return Ok(self.take(x, errand, parts, body, trip).await);
             }
@@ -350,7 +366,9 @@ impl<P: Platform> Edge<P> {
             stored: kept,
             ..Status::default()
         };
-        give::<P>(x, found, trip.arrived, &status).await
+        let (mut given, body) = give::<P>(x, found, trip.arrived, &status).await?;
+        revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
+        Ok((given, body))
     }
 
     /// A new answer goes to the client, and into the store if it may.
@@ -368,7 +386,7 @@ impl<P: Platform> Edge<P> {
         let told: Option<u64> = told.and_then(|told| told.to_str().ok()?.parse().ok());
         let length = body.length().or(told);
         let assessed = if length.unwrap_or(0) > self.site().max_object_bytes {
-            Err(NotStorable("too-large"))
+            Err(NotStorable::TooLarge)
         } else {
             assess(x, parts.status, &parts.headers, trip)
         };
@@ -391,11 +409,12 @@ impl<P: Platform> Edge<P> {
                 self.keep(&errand, meta, &selection, trip, body).await
             }
             (assessed, _) => {
-                let why = assessed.err().unwrap_or(NotStorable("vary"));
-                status.detail = Some(x.cache.bypass.as_deref().unwrap_or(why.0));
+                let why = assessed.err().unwrap_or(NotStorable::Vary);
+                status.detail = Some(x.cache.bypass.as_deref().unwrap_or(why.token()));
                 // What it takes the place of is history, unless it is only a failure or this
                 // client's own wish.
-                let replaces = !parts.status.is_server_error() && why.0 != "request-no-store";
+                let replaces =
+                    !parts.status.is_server_error() && why != NotStorable::RequestNoStore;
                 if let Some(found) = errand.validate.as_ref().filter(|_| replaces) {
                     self.platform().remove(&found.at).await;
                 }
@@ -453,8 +472,16 @@ async fn give<P: Platform>(
     }
     let length = length.unwrap_or_default();
     let head = &meta.head;
-    let (parts, part) =
-        answer::from_store(head, length, &meta.freshness, method, request, now, status);
+    let (parts, part) = answer::from_store(
+        head,
+        None,
+        length,
+        &meta.freshness,
+        method,
+        request,
+        now,
+        status,
+    );
     let body = match part {
         Part::Whole => body,
         Part::Nothing => P::Body::from(bytes::Bytes::new()),
@@ -477,10 +504,10 @@ async fn read<P: Platform>(body: P::Body) -> Result<bytes::Bytes, ProxyError> {
     })
 }
 
-fn failed<P: Platform>(result: &Served<P>) -> bool {
+fn failure<P: Platform>(result: &Served<P>) -> Option<Failure> {
     match result {
-        Ok((parts, _)) => parts.status.is_server_error(),
-        Err(error) => error.source == Source::Upstream,
+        Ok((parts, _)) => Failure::of(parts.status),
+        Err(error) => (error.source == Source::Upstream).then_some(Failure::Unreachable),
     }
 }
 
@@ -499,6 +526,10 @@ fn assess(
         asked: trip.asked,
         arrived: trip.arrived,
     };
+    if status == StatusCode::PARTIAL_CONTENT {
+        // These hosts' stores hold whole answers.
+        return Err(NotStorable::Status);
+    }
     candidate.assess()
 }
 
@@ -518,7 +549,8 @@ fn retention(meta: &Meta, now: Duration) -> Duration {
     let stale = u64::from(
         freshness
             .stale_while_revalidate
-            .max(freshness.stale_if_error),
+            .max(freshness.stale_if_error)
+            .max(freshness.stale_if_unreachable),
     );
     let stale = stale.max(if validator { WORTH_ASKING } else { 0 });
     Duration::from_secs(fresh.saturating_add(stale).clamp(1, LONGEST))

@@ -120,7 +120,8 @@ async fn purge(
 ) -> Result<impl IntoResponse, Failure> {
     let wait = params.value("wait").unwrap_or(false);
     params.finish()?;
-    let mut receipt = control.purge(&purge.checked()?).await?;
+    let soft = purge.soft;
+    let mut receipt = control.purge(&purge.checked()?, soft).await?;
     if wait {
         receipt = control.confirmation(receipt.seq).await?;
     }

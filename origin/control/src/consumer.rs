@@ -49,6 +49,7 @@ impl Consumer for PurgeOnEvent {
                 url: None,
                 prefix: None,
                 all: None,
+                soft: false,
             }
             .checked()
             .ok()

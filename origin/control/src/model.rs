@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zephyr_origin_core::{ApiError, FieldErrors};
 
-/// What to drop from the caches. Exactly one of the four.
+/// What to drop from the caches. Exactly one of the first four.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PurgeParams {
@@ -22,6 +22,9 @@ pub(crate) struct PurgeParams {
     /// `true`: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<bool>,
+    /// `true`: it becomes stale only, and may still stand in where a stale answer may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
 }
 
 /// A checked purge, as nodes read it.

@@ -1,43 +1,42 @@
-//! nginx twice: as the upstream of both servers, and as the yardstick.
+//! nginx twice: as the upstream of all servers, and as the yardstick.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::placement::Placement;
-use super::rows::Address;
+use super::body::Body;
+use super::case::Address;
 use super::server::{Server, free_port, listens, subfolder};
-use super::tools::Tools;
+use super::testbed::Testbed;
 
-/// How many bytes the upstream answers with.
-pub(crate) const BODY_BYTES: usize = 1024;
-
-/// The upstream: answers from memory.
+/// The upstream: answers small bodies from memory, larger ones from files.
 #[derive(Debug)]
 pub(crate) struct Upstream(Server);
 
 impl Upstream {
-    pub(crate) fn start(
-        tools: &Tools,
-        placement: &Placement,
-        folder: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(bed: &Testbed) -> anyhow::Result<Self> {
         let port = free_port()?;
-        let body = "x".repeat(BODY_BYTES);
+        let body = "x".repeat(Body::Small.bytes());
         let http = format!(
             "server {{
         listen 127.0.0.1:{port};
+        add_header Cache-Control 'public, max-age=3600';
         location / {{
             default_type text/plain;
-            add_header Cache-Control 'public, max-age=3600';
             add_header ETag '\"bench\"';
+            add_header Cache-Control 'public, max-age=3600';
             return 200 '{body}';
         }}
-    }}"
+        location ~ /(?<size>100k|1m|10m)\\.bin$ {{
+            default_type application/octet-stream;
+            alias {files}/$size.bin;
+        }}
+    }}",
+            files = bed.files.display()
         );
-        let folder = subfolder(folder, "upstream")?;
+        let folder = subfolder(bed.path(), "upstream")?;
         let config = write(&folder, &http)?;
-        let mut command = placement.load(&tools.nginx);
+        let mut command = bed.placement.load(&bed.tools.nginx);
         command.arg("-p").arg(&folder).arg("-c").arg(config);
         Ok(Self(Server::start(
             command,
@@ -52,20 +51,24 @@ impl Upstream {
     }
 }
 
-/// The yardstick: `/cached` comes from `proxy_cache`, `/pass` from the upstream each time.
+/// The yardstick: `/cached` comes from `proxy_cache`, `/pass` from the upstream each time,
+/// `/static` from files.
+///
+/// Where a setting makes a difference, it has the one that it is faster with: `sendfile` is off for
+/// small bodies, which are cheaper to read than to hand over, and `tcp_nopush` off for all (with it,
+/// bodies of 100 KiB wait for acknowledgements).
 #[derive(Debug)]
 pub(crate) struct Yardstick(Server);
 
 impl Yardstick {
-    pub(crate) fn start(
-        tools: &Tools,
-        placement: &Placement,
-        folder: &Path,
-        upstream: u16,
-    ) -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let folder = subfolder(folder, "yardstick")?;
+    pub(crate) fn start(bed: &Testbed, upstream: u16) -> anyhow::Result<Self> {
+        let (port, tls) = (free_port()?, free_port()?);
+        let folder = subfolder(bed.path(), "yardstick")?;
         let cache = subfolder(&folder, "cache")?;
+        let cached = "proxy_pass http://stub;
+            proxy_cache bench;
+            proxy_cache_lock on;
+            add_header X-Cache $upstream_cache_status;";
         let http = format!(
             "proxy_cache_path {cache} levels=1:2 keys_zone=bench:10m max_size=256m inactive=1h
         use_temp_path=off;
@@ -76,29 +79,31 @@ impl Yardstick {
     }}
     proxy_http_version 1.1;
     proxy_set_header Connection '';
+    proxy_cache_key $request_uri;
+    {BUFFERS}
     server {{
         listen 127.0.0.1:{port};
-        location /cached {{
-            proxy_pass http://stub;
-            proxy_cache bench;
-            proxy_cache_lock on;
-            add_header X-Cache $upstream_cache_status;
-        }}
-        location /pass {{
-            proxy_pass http://stub;
-        }}
+        listen 127.0.0.1:{tls} ssl http2;
+        ssl_certificate {chain};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.3;
+        location /cached/ {{ {cached} }}
+        location /cached/{small} {{ {cached} sendfile off; }}
+        location /static/ {{ alias {files}/; }}
+        location /static/{small} {{ alias {files}/{small}; sendfile off; }}
+        location /pass/ {{ proxy_pass http://stub; }}
     }}",
-            cache = cache.display()
+            cache = cache.display(),
+            chain = bed.certificate.chain.display(),
+            key = bed.certificate.key.display(),
+            files = bed.files.display(),
+            small = Body::Small.file(),
         );
         let config = write(&folder, &http)?;
-        let mut command = placement.server(&tools.nginx);
+        let mut command = bed.placement.server(&bed.tools.nginx);
         command.arg("-p").arg(&folder).arg("-c").arg(config);
-        Ok(Self(Server::start(
-            command,
-            port,
-            &folder.join("log"),
-            || listens(port),
-        )?))
+        let server = Server::start(command, port, &folder.join("log"), || listens(port))?;
+        Ok(Self(server.with_tls(Some(tls))))
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -106,8 +111,15 @@ impl Yardstick {
     }
 }
 
+/// For bodies that pass through: the sizes that nginx is fastest with, with its defaults a body of
+/// 10 MiB costs it twice as much; and what a client has not taken yet stays out of files.
+const BUFFERS: &str = "proxy_buffer_size 16k;
+    proxy_buffers 16 64k;
+    proxy_busy_buffers_size 512k;
+    proxy_max_temp_file_size 0;";
+
 /// A configuration with one worker, no access log, and everything it writes in its own folder.
-fn write(folder: &Path, http: &str) -> anyhow::Result<std::path::PathBuf> {
+fn write(folder: &Path, http: &str) -> anyhow::Result<PathBuf> {
     let temporary = subfolder(folder, "temporary")?;
     let temporary = temporary.display();
     // As root, nginx would run its worker as another user, who may not enter our folder.
@@ -122,7 +134,9 @@ events {{
 }}
 http {{
     access_log off;
+    sendfile on;
     keepalive_requests 100000000;
+    keepalive_timeout 10m;
     open_file_cache max=1000 inactive=10m;
     client_body_temp_path {temporary}/body;
     proxy_temp_path {temporary}/proxy;

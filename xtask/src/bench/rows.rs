@@ -1,19 +1,8 @@
 //! What is measured, and what it is measured against.
 
-use anyhow::Context as _;
-
-use super::nginx::BODY_BYTES;
-use super::probe;
+use super::body::Body;
+use super::case::{Aim, Case, Expected, Protocol, StageKind, Who};
 use super::token::TOKEN;
-
-/// What the added stages do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StageKind {
-    /// Say "next" at once.
-    Plain,
-    /// Four host calls before: path, a header, the client's address, setting a header.
-    FourCalls,
-}
 
 /// The rows of what an added stage costs: kind, name, aim in microseconds.
 pub(crate) const ADDED_STAGES: [(StageKind, &str, Option<f64>); 2] = [
@@ -25,135 +14,150 @@ pub(crate) const ADDED_STAGES: [(StageKind, &str, Option<f64>); 2] = [
     ),
 ];
 
-/// Where a server is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Address {
-    pub(crate) pid: u32,
-    pub(crate) port: u16,
-}
-
-/// One thing to put load on.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) name: String,
-    /// The server's process.
-    pub(crate) pid: u32,
-    port: u16,
-    path: String,
-    /// A field line to send.
-    pub(crate) header: Option<String>,
-    /// The case that this one is measured against.
-    pub(crate) yardstick: Option<String>,
-    /// The least ratio that is aimed at.
-    pub(crate) aim: Option<f64>,
-    /// Set for the points of the slope.
-    pub(crate) stages: Option<(StageKind, u32)>,
-    expected: Expected,
-}
-
-/// What a right answer looks like.
-#[derive(Debug)]
-enum Expected {
-    /// From the cache, told by this field's value.
-    Hit {
-        field: &'static str,
-        value: &'static str,
-    },
-    /// From the upstream.
-    Upstream,
-    /// From a component.
-    Text(&'static str),
-}
-
-const NODE_HIT: Expected = Expected::Hit {
-    field: "cache-status",
-    value: "hit",
+/// A hit takes no longer than nginx's, at the 99th percentile either.
+const HIT: Aim = Aim {
+    rate: 1.0,
+    p99: true,
 };
 
-impl Case {
-    fn new(name: &str, server: Address, path: &str, expected: Expected) -> Self {
-        Self {
-            name: name.to_owned(),
-            pid: server.pid,
-            port: server.port,
-            path: path.to_owned(),
-            header: None,
-            yardstick: None,
-            aim: None,
-            stages: None,
-            expected,
-        }
-    }
+/// With as many connections, fewer large bodies a second are slower ones: no aim for the latency.
+const HUGE: Aim = Aim {
+    rate: 0.9,
+    p99: false,
+};
 
-    fn against(mut self, yardstick: &str, aim: Option<f64>) -> Self {
-        self.yardstick = Some(yardstick.to_owned());
-        self.aim = aim;
-        self
-    }
+const PASS: Aim = Aim {
+    rate: 1.0,
+    p99: false,
+};
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}{}", self.port, self.path)
-    }
+const FILTERED: Aim = Aim {
+    rate: 0.4,
+    p99: false,
+};
 
-    /// Asks twice, the first fills the cache, and looks at the second answer.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let ask = || probe::get(self.port, &self.path, self.header.as_deref());
-        ask()?;
-        let answer = ask().with_context(|| self.name.clone())?;
-        let name = &self.name;
-        anyhow::ensure!(answer.status == 200, "{name}: status {}", answer.status);
-        match &self.expected {
-            Expected::Hit { field, value } => {
-                let found = answer.header(field).unwrap_or_default();
-                let fits = found
-                    .split([';', ',', ' '])
-                    .any(|part| part.eq_ignore_ascii_case(value));
-                anyhow::ensure!(fits, "{name}: `{field}` is {found:?}, not a hit");
-            }
-            Expected::Text(text) => {
-                let found = String::from_utf8_lossy(&answer.body);
-                anyhow::ensure!(found.contains(text), "{name}: the body is {found:?}");
-                return Ok(());
-            }
-            Expected::Upstream => (),
-        }
-        let length = answer.body.len();
-        anyhow::ensure!(length == BODY_BYTES, "{name}: the body has {length} bytes");
-        Ok(())
+/// All cases, each right behind its yardsticks.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = small_hits();
+    for body in [Body::Medium, Body::Huge] {
+        cases.extend(hits(body));
     }
-}
-
-/// All cases, each right behind its yardstick.
-pub(crate) fn cases(nginx: Address, node: Address) -> Vec<Case> {
-    let nginx_hit = Expected::Hit {
-        field: "x-cache",
-        value: "HIT",
-    };
-    let mut filtered = Case::new("cached hit, four filters", node, "/filtered", NODE_HIT)
-        .against("nginx proxy_cache hit", Some(0.4));
-    filtered.header = Some(format!("Authorization: Bearer {TOKEN}"));
-    let mut cases = vec![
-        Case::new("nginx proxy_cache hit", nginx, "/cached", nginx_hit),
-        Case::new("cached hit, no filter", node, "/plain", NODE_HIT)
-            .against("nginx proxy_cache hit", Some(0.8)),
-        filtered,
-        Case::new("nginx proxy_pass", nginx, "/pass", Expected::Upstream),
-        Case::new("pass-through", node, "/pass", Expected::Upstream)
-            .against("nginx proxy_pass", Some(0.8)),
-        Case::new(
-            "wasi:http service hello",
-            node,
-            "/hello",
-            Expected::Text("hello"),
-        ),
-    ];
+    for (protocol, name, body) in [
+        (Protocol::Tls, "TLS hit", Body::Small),
+        (Protocol::Tls, "TLS hit", Body::Medium),
+        (Protocol::Http2, "HTTP/2 hit", Body::Small),
+    ] {
+        cases.extend(encrypted_hits(protocol, name, body));
+    }
+    for body in [Body::Small, Body::Large] {
+        let path = format!("/static/{}", body.file());
+        cases.extend(pair("static file", "file", &path, body, None));
+    }
+    for (body, aim) in [(Body::Small, PASS), (Body::Huge, HUGE)] {
+        let path = format!("/pass/{}", body.file());
+        cases.extend(pair("pass-through", "proxy_pass", &path, body, Some(aim)));
+    }
+    cases.push(Case::new(
+        "wasi:http service hello",
+        Who::Node,
+        "/hello",
+        Expected::Text("hello"),
+    ));
     for (kind, count) in stage_counts() {
         let path = format!("/{}", stage_route(kind, count));
-        let mut case = Case::new(&format!("{count} stages, {kind:?}"), node, &path, NODE_HIT);
+        let name = format!("{count} stages, {kind:?}");
+        let mut case = Case::new(&name, Who::Node, &path, node_hit(Body::Small));
         case.stages = Some((kind, count));
         cases.push(case);
     }
     cases
+}
+
+fn small_hits() -> Vec<Case> {
+    let body = Body::Small;
+    let (nginx, varnish) = ("nginx hit, 1 KiB", "varnish hit, 1 KiB");
+    let path = cached(body);
+    let mut filtered = Case::new(
+        "hit, 1 KiB, four filters",
+        Who::Node,
+        "/filtered",
+        node_hit(body),
+    )
+    .against(nginx, Some(FILTERED))
+    .beside_varnish(varnish);
+    filtered.header = Some(format!("Authorization: Bearer {TOKEN}"));
+    vec![
+        Case::new(nginx, Who::Nginx, &path, cache_hit(body)),
+        Case::new(varnish, Who::Varnish, &path, cache_hit(body)),
+        Case::new("hit, 1 KiB", Who::Node, &path, node_hit(body))
+            .against(nginx, Some(HIT))
+            .beside_varnish(varnish),
+        filtered,
+    ]
+}
+
+/// Of a size that is looked for in memory and on disk. nginx has it in files that the system keeps
+/// in memory, whatever we call it.
+fn hits(body: Body) -> Vec<Case> {
+    let size = body.title();
+    let nginx = format!("nginx hit, {size}");
+    let varnish = format!("varnish hit, {size}");
+    let path = cached(body);
+    let aim = Some(if body.is_large() { HUGE } else { HIT });
+    let ours = |name: &str, who| {
+        Case::new(name, who, &path, node_hit(body))
+            .against(&nginx, aim)
+            .beside_varnish(&varnish)
+    };
+    vec![
+        Case::new(&nginx, Who::Nginx, &path, cache_hit(body)),
+        Case::new(&varnish, Who::Varnish, &path, cache_hit(body)),
+        ours(&format!("hit, {size}, from memory"), Who::Node),
+        ours(&format!("hit, {size}, from disk"), Who::DiskNode),
+    ]
+}
+
+fn encrypted_hits(protocol: Protocol, name: &str, body: Body) -> [Case; 2] {
+    let nginx = format!("nginx {name}, {}", body.title());
+    let ours = format!("{name}, {}", body.title());
+    let path = cached(body);
+    [
+        Case::new(&nginx, Who::Nginx, &path, cache_hit(body)).over(protocol),
+        Case::new(&ours, Who::Node, &path, node_hit(body))
+            .over(protocol)
+            .against(&nginx, Some(HIT)),
+    ]
+}
+
+fn pair(name: &str, nginx: &str, path: &str, body: Body, aim: Option<Aim>) -> [Case; 2] {
+    let nginx = format!("nginx {nginx}, {}", body.title());
+    let ours = format!("{name}, {}", body.title());
+    let expected = Expected::Body(body);
+    [
+        Case::new(&nginx, Who::Nginx, path, expected),
+        Case::new(&ours, Who::Node, path, expected).against(&nginx, aim),
+    ]
+}
+
+fn cached(body: Body) -> String {
+    format!("/cached/{}", body.file())
+}
+
+/// As nginx and Varnish are configured to say it.
+fn cache_hit(body: Body) -> Expected {
+    Expected::Hit {
+        field: "x-cache",
+        value: "HIT",
+        body,
+    }
+}
+
+fn node_hit(body: Body) -> Expected {
+    Expected::Hit {
+        field: "cache-status",
+        value: "hit",
+        body,
+    }
 }
 
 /// The points of the slopes.
@@ -170,5 +174,25 @@ pub(crate) fn stage_route(kind: StageKind, count: u32) -> String {
     match kind {
         StageKind::Plain => format!("stages-{count}"),
         StageKind::FourCalls => format!("stages-{count}-calls"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_yardsticks_come_first() {
+        let cases = cases();
+        for (at, case) in cases.iter().enumerate() {
+            let before = &cases[..at];
+            assert!(before.iter().all(|other| other.name != case.name));
+            for yardstick in [&case.yardstick, &case.varnish].into_iter().flatten() {
+                let found = before.iter().find(|other| &other.name == yardstick);
+                let found = found.unwrap_or_else(|| panic!("{yardstick} of {}", case.name));
+                assert_eq!(found.protocol, case.protocol, "{}", case.name);
+                assert_eq!(found.body(), case.body(), "{}", case.name);
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::rows::Address;
+use super::case::Address;
 
 /// How long a server may take until it accepts connections. The node compiles its components then.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -18,6 +18,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Server {
     child: Child,
     port: u16,
+    tls: Option<u16>,
 }
 
 impl Server {
@@ -36,7 +37,11 @@ impl Server {
             .stderr(file)
             .spawn()
             .with_context(|| format!("starting {}", command.get_program().display()))?;
-        let mut server = Self { child, port };
+        let mut server = Self {
+            child,
+            port,
+            tls: None,
+        };
         server.wait(log, ready)?;
         Ok(server)
     }
@@ -62,10 +67,17 @@ impl Server {
         }
     }
 
+    /// Says that it also listens on this port, for TLS.
+    pub(crate) fn with_tls(mut self, port: Option<u16>) -> Self {
+        self.tls = port;
+        self
+    }
+
     pub(crate) fn address(&self) -> Address {
         Address {
             pid: self.pid(),
             port: self.port,
+            tls: self.tls,
         }
     }
 

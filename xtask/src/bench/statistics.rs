@@ -1,4 +1,4 @@
-//! Medians and slopes.
+//! Medians, percentiles and slopes.
 
 /// The middle value; of an even number of them, the mean of the two in the middle. Zero of none.
 pub(crate) fn median(values: &[f64]) -> f64 {
@@ -10,6 +10,20 @@ pub(crate) fn median(values: &[f64]) -> f64 {
         count if count % 2 == 1 => sorted[middle],
         _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
     }
+}
+
+/// The smallest value that `percent` of all values do not exceed. Zero of none.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a position in a list of measurements, at most its length"
+)]
+pub(crate) fn percentile(values: &[f64], percent: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() as f64 * percent / 100.0).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied().unwrap_or(0.0)
 }
 
 /// How much `y` grows with `x`: the line with the least squares.
@@ -35,6 +49,16 @@ mod tests {
         assert_eq!(median(&[]), 0.0);
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn percentiles() {
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!(percentile(&hundred, 99.0), 99.0);
+        assert_eq!(percentile(&hundred, 100.0), 100.0);
+        assert_eq!(percentile(&[1.0, 2.0], 50.0), 1.0);
+        assert_eq!(percentile(&[1.0], 0.0), 1.0);
+        assert_eq!(percentile(&[], 50.0), 0.0);
     }
 
     #[test]

@@ -11,11 +11,13 @@ use super::stamp;
 use crate::{process, progress};
 
 /// Wrangler needs a newer Node than Debian's, so one is among the packages.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "wrangler@4.164.0",
     "node@24.21.0",
     "@esbuild/linux-x64@0.28.2",
     "binaryen@132.0.0",
+    // The public test suite for HTTP caches, which the node has to pass.
+    "http-cache-tests@0.4.5",
 ];
 
 /// A Node of which the package itself is the program, for where scripts of packages cannot run.
@@ -25,12 +27,13 @@ pub(super) const NODE: &str = "node/bin/node";
 pub(super) const ESBUILD: &str = "@esbuild/linux-x64/bin/esbuild";
 pub(super) const WASM_OPT: &str = "binaryen/bin/wasm-opt";
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "node_modules/node/bin/node",
     "node_modules/@esbuild/linux-x64/bin/esbuild",
     "node_modules/binaryen/bin/wasm-opt",
     "node_modules/workerd/bin/workerd",
     "node_modules/wrangler/bin/wrangler.js",
+    "node_modules/http-cache-tests/cli.mjs",
 ];
 
 /// About 250 MB.

@@ -19,7 +19,7 @@ const MAX_KEYS: usize = 256;
 const MAX_KEY: usize = 256;
 const MAX_URL: usize = 8192;
 
-/// Exactly one of the four.
+/// Exactly one of the first four.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
@@ -27,6 +27,9 @@ struct Params {
     url: Option<String>,
     prefix: Option<String>,
     all: Option<bool>,
+    /// To make it stale only.
+    #[serde(default)]
+    soft: bool,
 }
 
 pub(super) async fn purge(cache: &Cache, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -41,29 +44,41 @@ pub(super) async fn purge(cache: &Cache, request: Request<Incoming>) -> Response
     let checked = serde_json::from_slice::<Params>(&body)
         .map_err(|error| format!("The body is not a purge: {error}."))
         .and_then(check);
-    let (kind, purge) = match checked {
+    let (kind, purge, soft) = match checked {
         Ok(checked) => checked,
         Err(why) => return problem(422, &why),
     };
-    let met = cache.purge(&purge);
+    let met = match soft {
+        true => cache.purge_softly(&purge),
+        false => cache.purge(&purge),
+    };
     let sequence = cache.purge_sequence();
+    cache.purges_written().await;
     tracing::info!(sequence, met, "purged {met} stored answers by {kind}");
     let receipt = json!({
         "sequence": sequence,
         "purged_at": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
         "kind": kind,
+        "soft": soft,
         "met": met,
     });
     text(receipt.to_string(), "application/json")
 }
 
-fn check(params: Params) -> Result<(&'static str, Purge), String> {
+fn check(params: Params) -> Result<(&'static str, Purge, bool), String> {
+    let soft = params.soft;
+    let (kind, purge) = what(params)?;
+    Ok((kind, purge, soft))
+}
+
+fn what(params: Params) -> Result<(&'static str, Purge), String> {
     match params {
         Params {
             keys: Some(keys),
             url: None,
             prefix: None,
             all: None,
+            ..
         } => {
             let is_key = |key: &String| {
                 (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
@@ -82,6 +97,7 @@ fn check(params: Params) -> Result<(&'static str, Purge), String> {
             url: Some(url),
             prefix: None,
             all: None,
+            ..
         } if is_url(&url) => Ok(("url", Purge::Url(url))),
         Params { url: Some(_), .. } => Err(format!(
             "url must be an absolute http or https URL of at most {MAX_URL} bytes, and stand alone."
@@ -91,6 +107,7 @@ fn check(params: Params) -> Result<(&'static str, Purge), String> {
             url: None,
             prefix: Some(prefix),
             all: None,
+            ..
         } if is_url(&prefix) && prefix.ends_with('/') && !prefix.contains('?') => {
             Ok(("prefix", Purge::Prefix(prefix)))
         }
@@ -105,6 +122,7 @@ fn check(params: Params) -> Result<(&'static str, Purge), String> {
             url: None,
             prefix: None,
             all: Some(true),
+            ..
         } => Ok(("all", Purge::All)),
         Params { .. } => {
             Err("The body must have exactly one of keys, url, prefix and all: true.".into())
@@ -127,19 +145,24 @@ mod tests {
         let read = |text: &str| check(serde_json::from_str(text).map_err(|e| e.to_string())?);
         assert_eq!(
             read(r#"{"keys":["a"]}"#),
-            Ok(("keys", Purge::Keys(vec!["a".into()])))
+            Ok(("keys", Purge::Keys(vec!["a".into()]), false))
         );
-        assert_eq!(read(r#"{"all":true}"#), Ok(("all", Purge::All)));
+        assert_eq!(read(r#"{"all":true}"#), Ok(("all", Purge::All, false)));
         assert_eq!(
             read(r#"{"url":"http://a/b?c"}"#),
-            Ok(("url", Purge::Url("http://a/b?c".into())))
+            Ok(("url", Purge::Url("http://a/b?c".into()), false))
         );
         assert_eq!(
             read(r#"{"prefix":"http://a/b/"}"#),
-            Ok(("prefix", Purge::Prefix("http://a/b/".into())))
+            Ok(("prefix", Purge::Prefix("http://a/b/".into()), false))
+        );
+        assert_eq!(
+            read(r#"{"all":true,"soft":true}"#),
+            Ok(("all", Purge::All, true))
         );
         for wrong in [
             "{}",
+            r#"{"soft":true}"#,
             r#"{"all":false}"#,
             r#"{"all":true,"keys":["a"]}"#,
             r#"{"url":"/b"}"#,

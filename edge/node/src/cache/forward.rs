@@ -3,19 +3,21 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body::Body as _;
+use zephyr_cache::reuse::{self, Failure};
 use zephyr_cache::{
-    Candidate, Head, NotStorable, Selection, Status, conditional, name, reuse, revalidate,
+    Candidate, Head, NotStorable, Part, Selection, Status, conditional, name, revalidate, surrogate,
 };
 
 use super::flight::{PASS, PASS_FAILURE, Pilot};
 use super::keep::Keep;
 use super::key::Key;
+use super::lookup::Forward;
+use super::rest::Rest;
 use super::stored::Stored;
 use super::tags::Names;
 use super::{Cache, Fetch, Served, answer, fill};
@@ -31,17 +33,47 @@ pub(super) struct Errand<'a> {
     pub(super) reason: &'static str,
     /// A stored answer to ask about.
     pub(super) validate: Option<Arc<Stored>>,
+    /// A stored part that lacks something.
+    pub(super) part: Option<Arc<Stored>>,
+    /// Stored answers for other requests.
+    pub(super) variants: Vec<Arc<Stored>>,
     /// When others wait for this one.
     pub(super) pilot: Option<Pilot>,
 }
 
+impl<'a> Errand<'a> {
+    pub(super) fn of(key: &'a Key, forward: Forward, pilot: Option<Pilot>) -> Self {
+        Self {
+            key,
+            flight: forward.flight,
+            reason: forward.reason,
+            validate: forward.validate,
+            part: forward.part,
+            variants: forward.variants,
+            pilot,
+        }
+    }
+}
+
 /// When a trip was made.
 #[derive(Clone, Copy)]
-struct Trip {
+pub(super) struct Trip {
     /// In ticks of purges.
-    began: u64,
-    asked: Duration,
-    arrived: Duration,
+    pub(super) began: u64,
+    pub(super) asked: Duration,
+    pub(super) arrived: Duration,
+}
+
+/// What the upstream is asked.
+enum Question {
+    /// Whether a stored answer is still right; false when there is nothing to ask that by.
+    Validate(bool),
+    /// For what is behind a stored part.
+    Rest(Rest),
+    /// Which of the stored variants is the right one.
+    Variants,
+    /// What the client asks, with its own conditions and range.
+    Own,
 }
 
 impl Cache {
@@ -52,17 +84,14 @@ impl Cache {
         fetch: &Rc<dyn Fetch>,
         mut errand: Errand<'_>,
     ) -> Served {
-        let misses = &self.slot(errand.key.hash()).misses;
-        misses.fetch_add(1, Relaxed);
+        self.count_miss(errand.key.hash());
         loop {
             let mut request = copy(x, Body::Empty);
-            for name in &conditional::CONDITIONS {
-                request.headers_mut().remove(name);
-            }
-            let asked_about = errand
-                .validate
-                .as_ref()
-                .is_some_and(|stored| revalidate::ask(request.headers_mut(), &stored.head.headers));
+            let question = self.question(x, &errand, request.headers_mut());
+            let sent = match &question {
+                Question::Rest(_) => request.headers().clone(),
+                _ => HeaderMap::new(),
+            };
             let (began, asked) = (self.tags.begin(), self.now());
             let result = fetch.fetch(x, request).await;
             let trip = Trip {
@@ -73,12 +102,26 @@ impl Cache {
             if let Some(answer) = self.in_place_of(x, &errand, &result, trip.arrived) {
                 return Ok(answer);
             }
-            let (parts, body) = result?.into_parts();
-            if parts.status != StatusCode::NOT_MODIFIED {
-                return Ok(self.take(x, errand, parts, body, trip).await);
-            }
-            match errand.validate.take() {
-                Some(stored) if asked_about => {
+            let (parts, body) = result
+                .map_err(|error| cut_off(error, &errand))?
+                .into_parts();
+            match (question, parts.status) {
+                (Question::Rest(rest), StatusCode::PARTIAL_CONTENT) => {
+                    if let Some(joined) = rest.joined(&sent, &parts) {
+                        let answer = (parts, body);
+                        return Ok(rest.complete(self, x, errand, joined, answer, trip).await);
+                    }
+                    // It cannot be put behind what is stored: as the client asked, then.
+                    errand.part = None;
+                }
+                (
+                    Question::Rest(_),
+                    StatusCode::NOT_MODIFIED | StatusCode::RANGE_NOT_SATISFIABLE,
+                ) => errand.part = None,
+                (Question::Validate(true), StatusCode::NOT_MODIFIED) => {
+                    let Some(stored) = errand.validate.take() else {
+                        return Err(ProxyError::unasked_not_modified());
+                    };
                     if revalidate::is_about(&parts.headers, &stored.head.headers) {
                         return Ok(self.freshen(x, errand, &stored, &parts, trip));
                     }
@@ -86,15 +129,52 @@ impl Cache {
                     // and for the whole.
                     self.drop_stored(errand.key, &x.request.headers);
                 }
-                _ => {
-                    return Err(ProxyError::unasked_not_modified());
+                (Question::Variants, StatusCode::NOT_MODIFIED) => {
+                    if let Some(stored) = named(&errand.variants, &parts.headers) {
+                        return Ok(self.freshen(x, errand, &stored, &parts, trip));
+                    }
+                    errand.variants.clear();
                 }
+                (Question::Own, StatusCode::NOT_MODIFIED)
+                    if conditional::is_conditional(&x.request.headers) =>
+                {
+                    return Ok(pass_on(errand, parts));
+                }
+                (_, StatusCode::NOT_MODIFIED) => return Err(ProxyError::unasked_not_modified()),
+                _ => return Ok(self.take(x, errand, parts, body, trip).await),
             }
         }
     }
 
-    /// A stale answer in the place of a failure (RFC 5861, section 4).
-    fn in_place_of(
+    /// Turns the client's request into what the upstream is asked.
+    fn question(&self, x: &Exchange, errand: &Errand<'_>, request: &mut HeaderMap) -> Question {
+        let own = &x.request.headers;
+        if let Some(stored) = &errand.validate {
+            strip_conditions(request, stored.part.is_some());
+            return Question::Validate(revalidate::ask(request, &stored.head.headers));
+        }
+        let part = errand.part.as_ref();
+        let conditional = conditional::is_conditional(own);
+        let rest = part.filter(|_| !conditional);
+        if let Some(rest) = rest.and_then(|stored| self.rest_of(stored, own)) {
+            strip_conditions(request, false);
+            rest.ask(request);
+            return Question::Rest(rest);
+        }
+        let plain = !conditional && !own.contains_key(header::RANGE);
+        let whole = errand
+            .variants
+            .iter()
+            .filter(|stored| stored.part.is_none());
+        let heads = whole.map(|stored| &stored.head.headers);
+        if plain && revalidate::ask_about(request, heads) {
+            return Question::Variants;
+        }
+        Question::Own
+    }
+
+    /// A stale answer in the place of a failure (RFC 5861, section 4; RFC 9111, section 4.2.4).
+    pub(super) fn in_place_of(
         &self,
         x: &Exchange,
         errand: &Errand<'_>,
@@ -102,13 +182,12 @@ impl Cache {
         now: Duration,
     ) -> Option<(Parts, Body)> {
         let stored = errand.validate.as_ref()?;
-        let failed = match result {
-            Ok(response) => response.status().is_server_error(),
-            Err(error) => error.source == Source::Upstream,
+        let failure = match result {
+            Ok(response) => Failure::of(response.status()),
+            Err(error) => (error.source == Source::Upstream).then_some(Failure::Unreachable),
         };
-        let may = failed
-            && reuse::serves_errors(&stored.freshness, now)
-            && self.tags.alive(&stored.names);
+        let serves = |failure| reuse::serves_errors(&stored.freshness, now, failure);
+        let may = failure.is_some_and(serves) && self.tags.alive(&stored.names);
         if !may {
             return None;
         }
@@ -126,7 +205,7 @@ impl Cache {
     }
 
     /// A 304 makes the stored answer fresh again (RFC 9111, section 4.3.4).
-    fn freshen(
+    pub(super) fn freshen(
         self: &Arc<Self>,
         x: &Exchange,
         errand: Errand<'_>,
@@ -148,6 +227,7 @@ impl Cache {
                     flight: errand.flight,
                     request: request.clone(),
                     head: Head::new(status, &headers),
+                    part: stored.part,
                     freshness,
                     selection,
                     names,
@@ -163,12 +243,15 @@ impl Cache {
         };
         let status = Status {
             forward: Some(errand.reason),
-            forward_status: Some(StatusCode::NOT_MODIFIED.as_u16()),
+            forward_status: Some(parts.status.as_u16()),
             ttl: Some(fresh.freshness.ttl(trip.arrived)),
             stored: kept,
             ..Status::default()
         };
-        answer::from_store(&fresh, &x.request.method, request, trip.arrived, &status)
+        let method = &x.request.method;
+        let (mut given, body) = answer::from_store(&fresh, method, request, trip.arrived, &status);
+        revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
+        (given, body)
     }
 
     /// A new answer goes to the client, and into the store if it may.
@@ -182,8 +265,8 @@ impl Cache {
     ) -> (Parts, Body) {
         answer::set_date(&mut parts.headers, trip.arrived);
         let request = &x.request.headers;
-        let assessed = if length(&parts.headers, &body) > self.largest as u64 {
-            Err(NotStorable("too-large"))
+        let assessed = if length(&parts.headers, &body) > self.largest {
+            Err(NotStorable::TooLarge)
         } else {
             assess(x, parts.status, &parts.headers, trip)
         };
@@ -197,12 +280,19 @@ impl Cache {
             (Ok(freshness), Some(selection)) => {
                 status.stored = true;
                 status.ttl = Some(freshness.ttl(trip.arrived));
+                let age = freshness.age(trip.arrived);
+                if age > 0 {
+                    // What the trip took counts as well (section 4.2.3).
+                    parts.headers.insert(header::AGE, age.into());
+                }
+                let is_part = parts.status == StatusCode::PARTIAL_CONTENT;
                 let keep = Keep {
                     cache: Arc::clone(self),
                     key: errand.key.clone(),
                     flight: errand.flight,
                     request: request.clone(),
                     head: Head::new(parts.status, &parts.headers),
+                    part: is_part.then(|| Part::of(request, &parts.headers)).flatten(),
                     freshness,
                     selection,
                     names: self.names(x, &parts.headers, trip.began),
@@ -211,8 +301,8 @@ impl Cache {
                 fill::collect(body, keep).await
             }
             (assessed, _) => {
-                let why = assessed.err().unwrap_or(NotStorable("vary"));
-                status.detail = Some(x.cache.bypass.as_deref().unwrap_or(why.0));
+                let why = assessed.err().unwrap_or(NotStorable::Vary);
+                status.detail = Some(x.cache.bypass.as_deref().unwrap_or(why.token()));
                 self.refuse(errand, request, parts.status, why);
                 body
             }
@@ -232,7 +322,7 @@ impl Cache {
         status: StatusCode,
         why: NotStorable,
     ) {
-        if why == NotStorable("request-no-store") {
+        if why == NotStorable::RequestNoStore {
             // This client's own wish says nothing about the answer.
             return;
         }
@@ -250,38 +340,101 @@ impl Cache {
         }
     }
 
-    fn drop_stored(&self, key: &Key, request: &HeaderMap) {
+    pub(super) fn drop_stored(&self, key: &Key, request: &HeaderMap) {
         let mut shard = self.slot(key.hash()).shard.lock();
         shard.remove(key.as_ref(), request);
+        drop(shard);
+        self.drop_on_disk(key);
     }
 
-    fn names(&self, x: &Exchange, headers: &HeaderMap, began: u64) -> Names {
+    pub(super) fn names(&self, x: &Exchange, headers: &HeaderMap, began: u64) -> Names {
         name::of_answer(&x.authority, &x.request.uri, &x.cache, headers, |names| {
             self.tags.names(began, names)
         })
     }
 }
 
-fn assess(
+/// A 304 to the client's own conditions, when nothing is stored.
+fn pass_on(errand: Errand<'_>, mut parts: Parts) -> (Parts, Body) {
+    let status = Status {
+        forward: Some(errand.reason),
+        forward_status: Some(parts.status.as_u16()),
+        ..Status::default()
+    };
+    // It is of no use to those who wait.
+    if let Some(pilot) = errand.pilot {
+        pilot.land_alone();
+    }
+    answer::strip(&mut parts.headers);
+    answer::tell(&mut parts.headers, &status);
+    (parts, Body::Empty)
+}
+
+/// What an answer that has to be asked about is answered with when nobody can be asked (RFC 9111,
+/// section 5.2.2.2).
+fn cut_off(mut error: ProxyError, errand: &Errand<'_>) -> ProxyError {
+    let must = errand.validate.as_ref();
+    if error.source == Source::Upstream
+        && error.status == StatusCode::BAD_GATEWAY
+        && must.is_some_and(|stored| stored.freshness.must_revalidate)
+    {
+        error.status = StatusCode::GATEWAY_TIMEOUT;
+    }
+    error
+}
+
+/// Takes off the client's conditions, which the cache answers itself.
+fn strip_conditions(request: &mut HeaderMap, keep_range: bool) {
+    for name in &conditional::CONDITIONS {
+        if !(keep_range && *name == header::RANGE) {
+            request.remove(name);
+        }
+    }
+}
+
+/// The variant that a 304 is about: the one with its tag, or the only one that was asked about (RFC
+/// 9111, section 4.3.4).
+fn named(variants: &[Arc<Stored>], not_modified: &HeaderMap) -> Option<Arc<Stored>> {
+    let asked = |stored: &&Arc<Stored>| {
+        stored.part.is_none() && stored.head.headers.contains_key(header::ETAG)
+    };
+    let mut asked = variants.iter().filter(asked);
+    if !not_modified.contains_key(header::ETAG) {
+        let only = asked.next()?;
+        return asked.next().is_none().then(|| Arc::clone(only));
+    }
+    let about = |stored: &&Arc<Stored>| revalidate::is_about(not_modified, &stored.head.headers);
+    asked.find(about).map(Arc::clone)
+}
+
+pub(super) fn candidate<'a>(
+    x: &'a Exchange,
+    status: StatusCode,
+    response: &'a HeaderMap,
+    trip: Trip,
+) -> Candidate<'a> {
+    Candidate {
+        method: &Method::GET,
+        request: &x.request.headers,
+        status,
+        response,
+        filters: &x.cache,
+        asked: trip.asked,
+        arrived: trip.arrived,
+    }
+}
+
+pub(super) fn assess(
     x: &Exchange,
     status: StatusCode,
     headers: &HeaderMap,
     trip: Trip,
 ) -> Result<zephyr_cache::Freshness, NotStorable> {
-    let candidate = Candidate {
-        method: &Method::GET,
-        request: &x.request.headers,
-        status,
-        response: headers,
-        filters: &x.cache,
-        asked: trip.asked,
-        arrived: trip.arrived,
-    };
-    candidate.assess()
+    candidate(x, status, headers, trip).assess()
 }
 
 /// How long the body will be at least.
-fn length(headers: &HeaderMap, body: &Body) -> u64 {
+pub(super) fn length(headers: &HeaderMap, body: &Body) -> u64 {
     let told = headers.get(header::CONTENT_LENGTH);
     let told = told.and_then(|told| told.to_str().ok()?.parse().ok());
     body.size_hint().lower().max(told.unwrap_or(0))
@@ -293,5 +446,6 @@ pub(super) fn copy(x: &Exchange, body: Body) -> Request<Body> {
     *request.method_mut() = x.request.method.clone();
     *request.uri_mut() = x.request.uri.clone();
     *request.headers_mut() = x.request.headers.clone();
+    surrogate::announce(request.headers_mut());
     request
 }

@@ -4,10 +4,10 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use zephyr_cache::reuse;
 use zephyr_cache::vary::Selection;
-use zephyr_cache::{RequestDirectives, Status};
+use zephyr_cache::{Freshness, RequestDirectives, Status};
 
 use super::key::KeyRef;
 use super::shard::Found;
@@ -26,6 +26,7 @@ pub(super) enum Look {
 /// A stored answer that may be given.
 pub(super) struct Given {
     pub(super) stored: Arc<Stored>,
+    freshness: Freshness,
     now: Duration,
     /// Whether it is to be refreshed behind the client's back.
     pub(super) refresh: bool,
@@ -38,59 +39,129 @@ pub(super) struct Forward {
     pub(super) reason: &'static str,
     /// A stored answer to ask about.
     pub(super) validate: Option<Arc<Stored>>,
+    /// A stored part that lacks something of what is asked for.
+    pub(super) part: Option<Arc<Stored>>,
+    /// Stored answers for other requests: the upstream may name one of them.
+    pub(super) variants: Vec<Arc<Stored>>,
     /// Who waits for whom.
     pub(super) flight: u64,
+}
+
+impl Forward {
+    /// Leaves out everything that is stored.
+    pub(super) fn forget(&mut self) {
+        (self.validate, self.part) = (None, None);
+        self.variants.clear();
+    }
+
+    /// Whether nothing that is stored is of any use.
+    pub(super) fn is_miss(&self) -> bool {
+        self.validate.is_none() && self.part.is_none()
+    }
 }
 
 impl Cache {
     pub(super) fn look(
         &self,
         key: KeyRef<'_>,
+        method: &Method,
         request: &HeaderMap,
         directives: &RequestDirectives,
     ) -> Look {
         let alive = |stored: &Stored| self.tags.alive(&stored.names);
-        let found = self.slot(key.hash).shard.lock().find(key, request, alive);
+        let found = {
+            let mut shard = self.slot(key.hash).shard.lock();
+            shard.find(key, method, request, alive)
+        };
+        let forward = |reason, selection: &Selection, ranged| Forward {
+            reason,
+            validate: None,
+            part: None,
+            variants: Vec::new(),
+            flight: self.flight_of(key.hash, selection, request, ranged),
+        };
         let stored = match found {
             Found::Hit(stored) => stored,
-            Found::Other(latest) => {
+            Found::Part(stored) => {
                 return Look::Forward(Forward {
-                    reason: "vary-miss",
-                    validate: None,
-                    flight: self.flight_of(key.hash, &latest.selection, request),
+                    part: Some(Arc::clone(&stored)),
+                    // RFC 9211, section 2.2.
+                    ..forward("partial", &stored.selection, true)
+                });
+            }
+            Found::Other(variants) => {
+                let none = Selection::default();
+                let latest = variants.first();
+                let selection = latest.map_or(&none, |latest| &latest.selection);
+                return Look::Forward(Forward {
+                    variants: variants.clone(),
+                    ..forward("vary-miss", selection, true)
                 });
             }
             Found::Nothing => {
-                return Look::Forward(Forward {
-                    reason: "uri-miss",
-                    validate: None,
-                    flight: self.flight_of(key.hash, &Selection::default(), request),
-                });
+                return Look::Forward(forward("uri-miss", &Selection::default(), true));
             }
         };
         let now = self.now();
         let backs_off = stored.backs_off(now);
-        let (refresh, detail) = match reuse::look(&stored.freshness, directives, now, backs_off) {
+        let freshness = self.tags.freshness(&stored);
+        let (refresh, detail) = match reuse::look(&freshness, directives, now, backs_off) {
             reuse::Look::Give { refresh, detail } => (refresh, detail),
             reuse::Look::Validate(reason) => {
                 return Look::Forward(Forward {
-                    reason,
-                    flight: self.flight_of(key.hash, &stored.selection, request),
-                    validate: Some(stored),
+                    validate: Some(Arc::clone(&stored)),
+                    ..forward(reason, &stored.selection, stored.part.is_some())
                 });
             }
         };
         Look::Give(Given {
             stored,
+            freshness,
             now,
             refresh,
             detail,
         })
     }
 
-    /// Requests for the same variant have the same flight.
-    pub(super) fn flight_of(&self, hash: u64, selection: &Selection, request: &HeaderMap) -> u64 {
-        if selection.is_empty() && !request.contains_key(header::AUTHORIZATION) {
+    /// An answer on its way that this request may have as well.
+    pub(super) fn follow(
+        &self,
+        stored: &Arc<Stored>,
+        x: &Exchange,
+        directives: &RequestDirectives,
+    ) -> Option<Given> {
+        let request = &x.request.headers;
+        let is_for = x.request.method == Method::GET
+            && !request.contains_key(header::RANGE)
+            && stored.selection.matches(request)
+            && stored.has(&Method::GET, request)
+            && stored.body.is_there()
+            && self.tags.alive(&stored.names);
+        let (freshness, now) = (self.tags.freshness(stored), self.now());
+        match reuse::look(&freshness, directives, now, false) {
+            reuse::Look::Give { refresh, detail } if is_for && !refresh => Some(Given {
+                stored: Arc::clone(stored),
+                freshness,
+                now,
+                refresh,
+                detail,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Requests for the same variant have the same flight, and where parts are fetched as parts
+    /// (`ranged`), those for the same part.
+    pub(super) fn flight_of(
+        &self,
+        hash: u64,
+        selection: &Selection,
+        request: &HeaderMap,
+        ranged: bool,
+    ) -> u64 {
+        let range = request.get(header::RANGE).filter(|_| ranged);
+        let plain = selection.is_empty() && range.is_none();
+        if plain && !request.contains_key(header::AUTHORIZATION) {
             return hash;
         }
         let mut hasher = self.hasher.build_hasher();
@@ -98,6 +169,9 @@ impl Cache {
         // Answers to these are rarely shared (RFC 9111, section 3.5), which is nobody else's fault.
         hasher.write_u8(request.contains_key(header::AUTHORIZATION).into());
         selection.fingerprint(request, &mut hasher);
+        if let Some(range) = range {
+            hasher.write(range.as_bytes());
+        }
         hasher.finish()
     }
 
@@ -115,7 +189,7 @@ impl Cache {
         let status = Status {
             hit: waited.is_none(),
             forward: waited,
-            ttl: Some(given.stored.freshness.ttl(given.now)),
+            ttl: Some(given.freshness.ttl(given.now)),
             collapsed: waited.is_some(),
             detail: given.detail,
             ..Status::default()

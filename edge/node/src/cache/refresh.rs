@@ -33,7 +33,8 @@ impl Cache {
             return;
         }
         let refreshing = Refreshing(Arc::clone(stored));
-        let flight = self.flight_of(key.hash(), &stored.selection, &x.request.headers);
+        let ranged = stored.part.is_some();
+        let flight = self.flight_of(key.hash(), &stored.selection, &x.request.headers, ranged);
         let Boarding::Fly(pilot) = self.board(key.hash(), flight) else {
             return;
         };
@@ -46,6 +47,8 @@ impl Cache {
                 flight,
                 reason: "stale",
                 validate: Some(Arc::clone(&refreshing.0)),
+                part: None,
+                variants: Vec::new(),
                 pilot: Some(pilot),
             };
             if let Err(error) = cache.forward(&mut fork, &fetch, errand).await {

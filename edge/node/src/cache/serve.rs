@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use http::{Method, header};
+use http::Method;
 use http_body::Body as _;
-use zephyr_cache::{RequestDirectives, Status, Way, conditional, way};
+use zephyr_cache::{RequestDirectives, Status, Way, key, way};
 
 use super::flight::{Boarding, Landing, PASS};
 use super::forward::{Errand, copy};
 use super::key::{Key, Probe};
-use super::lookup::{Forward, Look};
+use super::lookup::Look;
 use super::{Cache, Fetch, Served, answer};
 use crate::body::Body;
 use crate::error::ProxyError;
@@ -35,6 +35,21 @@ impl Cache {
         body: Body,
         fetch: &Rc<dyn Fetch>,
     ) -> Served {
+        if !self.config.status_key {
+            return self.answer(x, body, fetch).await;
+        }
+        let key = key::shown(x.scheme, &x.authority, &x.request.uri, &x.cache);
+        let (mut parts, body) = self.answer(x, body, fetch).await?;
+        answer::tell_key(&mut parts.headers, &key);
+        Ok((parts, body))
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        x: &mut Exchange,
+        body: Body,
+        fetch: &Rc<dyn Fetch>,
+    ) -> Served {
         let request = &x.request;
         match way::of(
             &request.method,
@@ -52,8 +67,15 @@ impl Cache {
         }
         let directives = RequestDirectives::of(&x.request.headers);
         let probe = Probe::of(x, &self.hasher);
-        match self.look(probe.as_ref(), &x.request.headers, &directives) {
-            Look::Give(given) if !given.refresh => self.give(probe.as_ref().hash, x, &given, None),
+        match self.look(
+            probe.as_ref(),
+            &x.request.method,
+            &x.request.headers,
+            &directives,
+        ) {
+            Look::Give(given) if !given.refresh && given.stored.body.bytes().is_some() => {
+                self.give(probe.as_ref().hash, x, &given, None)
+            }
             look => {
                 let key = probe.to_key();
                 drop(probe);
@@ -75,24 +97,35 @@ impl Cache {
         let mut waits = 0;
         let mut waited = None;
         let mut alone = false;
+        if self.bring(&key, &look).await {
+            look = self.look_again(&key, x, directives);
+        }
         loop {
-            let forward = match look {
+            let mut forward = match look {
                 Look::Give(given) => {
                     if given.refresh {
                         self.refresh(&key, x, &given.stored, fetch);
                     }
-                    return self.give(key.hash(), x, &given, waited);
+                    match self.hand_over(&key, x, given, waited).await {
+                        Some(served) => return served,
+                        None => {
+                            look = self.look_again(&key, x, directives);
+                            continue;
+                        }
+                    }
                 }
                 Look::Forward(forward) => forward,
             };
             if directives.only_if_cached {
                 return Err(ProxyError::not_stored());
             }
-            // A part is fetched as a part: the whole may be far larger, and is not asked for.
-            let partial =
-                forward.validate.is_none() && x.request.headers.contains_key(header::RANGE);
-            if partial || x.request.method == Method::HEAD {
-                return self.pass(x, Body::Empty, fetch, forward.reason, None).await;
+            if directives.no_store {
+                // What comes of it changes nothing that is stored (RFC 9111, section 5.2.1.5).
+                forward.forget();
+            }
+            if x.request.method == Method::HEAD {
+                let errand = Errand::of(&key, forward, None);
+                return self.head(x, fetch, errand).await;
             }
             let boarding = if alone || directives.no_cache || directives.no_store {
                 // Who wants the upstream to be asked does not want another one's answer, and nobody
@@ -104,26 +137,30 @@ impl Cache {
             let (forward, pilot) = match boarding {
                 Boarding::Fly(pilot) => {
                     // Between the look and the boarding another may have landed.
-                    look = self.look(key.as_ref(), &x.request.headers, directives);
+                    look = self.look_again(&key, x, directives);
                     match look {
                         Look::Give(_) => continue,
                         Look::Forward(again) => (again, Some(pilot)),
                     }
                 }
-                Boarding::Alone => {
-                    let request = &x.request.headers;
-                    if forward.validate.is_none() && conditional::is_conditional(request) {
-                        // There will be nothing to answer its conditions from.
-                        return self.pass(x, Body::Empty, fetch, forward.reason, None).await;
-                    }
-                    (forward, None)
-                }
+                Boarding::Alone => (forward, None),
                 Boarding::Wait(mut landing) => {
                     let left = gave_up.saturating_duration_since(Instant::now());
-                    let landed = landing.wait_for(|landing| *landing != Landing::Flying);
+                    let landed = landing.wait_for(|landing| !matches!(landing, Landing::Flying));
                     waits += 1;
                     let outcome = tokio::time::timeout(left, landed).await;
-                    let outcome = outcome.map(|landed| landed.map(|landing| *landing));
+                    let mut outcome = outcome.map(|landed| landed.map(|landing| landing.clone()));
+                    if let Ok(Ok(Landing::Follow(stored))) = &outcome {
+                        if let Some(given) = self.follow(stored, x, directives) {
+                            return self.give(key.hash(), x, &given, Some(forward.reason));
+                        }
+                        let left = gave_up.saturating_duration_since(Instant::now());
+                        let landed = landing.wait_for(|landing| {
+                            matches!(landing, Landing::Landed | Landing::Alone)
+                        });
+                        let ended = tokio::time::timeout(left, landed).await;
+                        outcome = ended.map(|landed| landed.map(|landing| landing.clone()));
+                    }
                     if outcome.is_err() {
                         // Who comes next does not wait as long for the same.
                         self.pass_flight(key.hash(), forward.flight, PASS);
@@ -132,24 +169,19 @@ impl Cache {
                         || outcome.is_err()
                         || matches!(outcome, Ok(Ok(Landing::Alone)));
                     waited = Some(forward.reason);
-                    look = self.look(key.as_ref(), &x.request.headers, directives);
+                    look = self.look_again(&key, x, directives);
                     continue;
                 }
             };
-            let Forward {
-                reason,
-                validate,
-                flight,
-            } = forward;
-            let errand = Errand {
-                key: &key,
-                flight,
-                reason,
-                validate,
-                pilot,
-            };
-            return self.forward(x, fetch, errand).await;
+            return self
+                .forward(x, fetch, Errand::of(&key, forward, pilot))
+                .await;
         }
+    }
+
+    fn look_again(&self, key: &Key, x: &Exchange, directives: &RequestDirectives) -> Look {
+        let (method, request) = (&x.request.method, &x.request.headers);
+        self.look(key.as_ref(), method, request, directives)
     }
 
     /// A request that the cache has nothing to do with.

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::{HeaderMap, Method, header};
 use zephyr_cache::vary::Selection;
-use zephyr_cache::{Freshness, Head};
+use zephyr_cache::{Freshness, Head, Part, revalidate};
 
+use super::content::Content;
 use super::tags::Names;
 
 /// What a stored answer costs beside what it holds.
@@ -19,7 +20,10 @@ const BACK_OFF: u64 = 2;
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) head: Head,
-    pub(super) body: Bytes,
+    /// The whole, or the part of it that is stored.
+    pub(super) body: Content,
+    /// Which part that is, when it is not the whole.
+    pub(super) part: Option<Part>,
     pub(super) freshness: Freshness,
     pub(super) selection: Selection,
     pub(super) names: Names,
@@ -33,15 +37,16 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn new(
         head: Head,
-        body: Bytes,
+        (body, part): (Content, Option<Part>),
         freshness: Freshness,
         selection: Selection,
         names: Names,
     ) -> Self {
-        let size = ANSWER + body.len() + head.size() + selection.size() + names.size();
+        let size = ANSWER + body.weight() + head.size() + selection.size() + names.size();
         Self {
             head,
             body,
+            part,
             freshness,
             selection,
             names,
@@ -49,6 +54,37 @@ impl Stored {
             backs_off_until: AtomicU64::new(0),
             size,
         }
+    }
+
+    /// The same with another body.
+    pub(super) fn with_body(&self, body: Content) -> Self {
+        Self::new(
+            self.head.clone(),
+            (body, self.part),
+            self.freshness,
+            self.selection.clone(),
+            self.names.clone(),
+        )
+    }
+
+    /// Whether it has what the request asks for.
+    pub(super) fn has(&self, method: &Method, request: &HeaderMap) -> bool {
+        self.part.is_none_or(|part| {
+            *method == Method::GET && part.answers(request, &self.head.headers).is_some()
+        })
+    }
+
+    /// Whether it can stay beside a part that has just come: as another part of the same version.
+    pub(super) fn stays_beside(&self, new: &Self) -> bool {
+        let (Some(own), Some(other)) = (self.part, new.part) else {
+            return false;
+        };
+        let within = other.first <= own.first && own.last <= other.last;
+        let tag = self.head.headers.get(header::ETAG);
+        !within
+            && tag.is_some_and(revalidate::is_strong)
+            && tag == new.head.headers.get(header::ETAG)
+            && own.complete == other.complete
     }
 
     /// Notes that the upstream has failed to answer for it.

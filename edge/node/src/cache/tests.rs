@@ -3,9 +3,11 @@
 
 mod collapsing;
 mod filling;
+mod parts;
 mod purging;
 mod revalidating;
 mod serving;
 mod storing;
 mod stress;
 mod support;
+mod updating;

@@ -1,5 +1,8 @@
 //! Which metrics there are. docs/operations.md lists them all.
 
+mod tls;
+mod upstreams;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,11 +19,12 @@ pub(crate) fn render(node: &Shared, format: Format) -> String {
     process::render(&mut text, node.started_at);
     configuration(&mut text, node);
     connections(&mut text, node);
+    tls::render(&mut text, node);
     requests(&mut text, node);
     cache_results(&mut text, node);
     cache(&mut text, node);
     components(&mut text, node);
-    upstreams(&mut text, node);
+    upstreams::render(&mut text, node);
     text.finish()
 }
 
@@ -81,6 +85,16 @@ fn connections(text: &mut Text, node: &Shared) {
             Count::TurnedAway,
         ),
         (
+            "turned_away_by_address",
+            "Client connections closed because their client had too many.",
+            Count::TurnedAwayByAddress,
+        ),
+        (
+            "proxy_refused",
+            "Connections closed for their PROXY protocol header.",
+            Count::ProxyRefused,
+        ),
+        (
             "stalled",
             "Client connections closed because the peer stopped.",
             Count::Stalled,
@@ -96,6 +110,23 @@ fn connections(text: &mut Text, node: &Shared) {
         "Requests that were not strict HTTP.",
         refused,
     );
+    text.single(
+        "zephyr_edge_tunnels_open",
+        "gauge",
+        "Connections that an upgrade has turned into tunnels.",
+        node.tunnels.load(Relaxed),
+    );
+    for (name, help, what) in [
+        ("opened", "Tunnels opened.", Count::Tunnels),
+        (
+            "turned_away",
+            "Handshakes refused because there were too many tunnels.",
+            Count::TunnelsTurnedAway,
+        ),
+    ] {
+        let name = format!("zephyr_edge_tunnels_{name}_total");
+        text.single(&name, "counter", help, sum(what));
+    }
     let dropped = sum(Count::LogDropped);
     text.single(
         "zephyr_edge_access_log_dropped_total",
@@ -252,6 +283,81 @@ fn cache(text: &mut Text, node: &Shared) {
         "Bytes of answers stored.",
         stats.bytes,
     );
+    text.single(
+        "zephyr_edge_cache_evicted_total",
+        "counter",
+        "Entries that had to make room in memory.",
+        stats.evicted,
+    );
+    if let Some(disk) = node.cache.disk_stats() {
+        cache_on_disk(text, &disk);
+    }
+}
+
+fn cache_on_disk(text: &mut Text, disk: &crate::cache::DiskStats) {
+    for (name, help, value) in [
+        ("objects", "Answers on disk.", disk.objects),
+        ("bytes", "Bytes of the cache's files.", disk.bytes),
+        (
+            "pending_bytes",
+            "Bytes that wait to be written.",
+            disk.pending_bytes,
+        ),
+        (
+            "down",
+            "Whether writing has failed lately.",
+            disk.is_down.into(),
+        ),
+    ] {
+        text.single(
+            &format!("zephyr_edge_cache_disk_{name}"),
+            "gauge",
+            help,
+            value,
+        );
+    }
+    for (name, help, value) in [
+        ("hits", "Bodies read from disk.", disk.hits),
+        ("written", "Answers written to disk.", disk.written),
+        (
+            "written_bytes",
+            "Bytes written to disk.",
+            disk.written_bytes,
+        ),
+        (
+            "evicted",
+            "Answers that had to make room on disk.",
+            disk.evicted,
+        ),
+        (
+            "kept",
+            "Answers written again because they were used.",
+            disk.kept,
+        ),
+        (
+            "not_admitted",
+            "Answers not written: asked for once.",
+            disk.not_admitted,
+        ),
+        (
+            "dropped",
+            "Answers not written: the disk did not follow.",
+            disk.dropped,
+        ),
+        ("write_errors", "Writes that failed.", disk.write_errors),
+        (
+            "read_errors",
+            "Reads that failed or were damaged.",
+            disk.read_errors,
+        ),
+    ] {
+        text.single(
+            &format!("zephyr_edge_cache_disk_{name}_total"),
+            "counter",
+            help,
+            value,
+        );
+    }
 }
 
 fn components(text: &mut Text, node: &Shared) {
@@ -308,51 +414,6 @@ fn components(text: &mut Text, node: &Shared) {
         text.head(&name, kind, help);
         for (component, counters) in &all {
             text.line(&name, &[("component", component)], read(counters));
-        }
-    }
-}
-
-fn upstreams(text: &mut Text, node: &Shared) {
-    let name = "zephyr_edge_upstream_in_flight";
-    text.head(name, "gauge", "Requests being answered by upstreams.");
-    let generation = node.generation();
-    for upstream in &generation.upstreams {
-        text.line(name, &[("upstream", &upstream.name)], upstream.in_flight());
-    }
-    type Read = fn(&crate::upstream::Counts) -> &std::sync::atomic::AtomicU64;
-    let rows: [(&str, &str, Read); 7] = [
-        ("requests", "Requests sent to upstreams.", |c| &c.requests),
-        ("connections", "Connections made to upstreams.", |c| {
-            &c.connections
-        }),
-        (
-            "retries",
-            "Requests sent again after a stale connection.",
-            |c| &c.retries,
-        ),
-        (
-            "connect_errors",
-            "Connections that could not be made.",
-            |c| &c.connect_errors,
-        ),
-        ("timeouts", "Answers that did not come in time.", |c| {
-            &c.timeouts
-        }),
-        ("broken", "Answers that broke off or were not HTTP.", |c| {
-            &c.broken
-        }),
-        (
-            "saturated",
-            "Requests turned away, too many being in flight.",
-            |c| &c.saturated,
-        ),
-    ];
-    for (name, help, read) in rows {
-        let name = format!("zephyr_edge_upstream_{name}_total");
-        text.head(&name, "counter", help);
-        for upstream in &generation.upstreams {
-            let value = read(&upstream.counts).load(Relaxed);
-            text.line(&name, &[("upstream", &upstream.name)], value);
         }
     }
 }

@@ -107,6 +107,41 @@ async fn what_is_named_is_dropped_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_is_purged_softly_is_validated_and_stands_in_for_an_upstream_that_fails() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&fails);
+    let a = TestUpstream::start(move |_| {
+        let status = if now.load(SeqCst) { 500 } else { 200 };
+        let mut answer = answer(status, "stored");
+        let control = "max-age=600, stale-if-error=600".parse().unwrap();
+        answer.headers_mut().insert("cache-control", control);
+        answer
+    })
+    .await;
+    let node = TestNode::start(&config(&a.url())).await;
+    assert_eq!(node.get("/x").await.body, "stored");
+    assert_eq!(node.get("/x").await.body, "stored");
+    assert_eq!(a.seen().len(), 1);
+    let soft = format!(r#"{{"prefix":"http://{}/","soft":true}}"#, node.http());
+    let receipt = purge(&node, &soft).await.json();
+    assert_eq!(
+        (&receipt["soft"], &receipt["met"]),
+        (&true.into(), &1.into())
+    );
+    fails.store(true, SeqCst);
+    let stale = node.get("/x").await;
+    assert_eq!(
+        (stale.status.as_u16(), stale.body.as_str()),
+        (200, "stored")
+    );
+    assert_eq!(a.seen().len(), 2, "the upstream was asked first");
+    // A hard one leaves nothing to stand in.
+    assert_eq!(purge(&node, r#"{"all":true}"#).await.status, 200);
+    assert_eq!(node.get("/x").await.status, 500);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_a_purge_is_refused() {
     let a = upstream().await;
     let node = TestNode::start(&config(&a.url())).await;

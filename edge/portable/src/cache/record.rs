@@ -48,12 +48,12 @@ struct WrittenMeta {
     status: u16,
     headers: Vec<(String, String)>,
     before: Option<String>,
-    targeted: Option<String>,
     arrived_ms: u64,
     initial_age: u32,
     lifetime: u32,
     swr: u32,
     sie: u32,
+    unreachable: u32,
     no_cache: bool,
     must_revalidate: bool,
     names: Vec<String>,
@@ -61,7 +61,7 @@ struct WrittenMeta {
     length: Option<u64>,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Record {
     /// The record as JSON: ASCII only, so that it fits a header field as well.
@@ -157,12 +157,12 @@ fn write(meta: &Meta) -> WrittenMeta {
             .map(|(name, value)| (name.as_str().to_owned(), text(value)))
             .collect(),
         before: meta.head.before.as_ref().map(text),
-        targeted: meta.head.targeted.as_ref().map(text),
         arrived_ms: u64::try_from(freshness.arrived.as_millis()).unwrap_or_default(),
         initial_age: freshness.initial_age,
         lifetime: freshness.lifetime,
         swr: freshness.stale_while_revalidate,
         sie: freshness.stale_if_error,
+        unreachable: freshness.stale_if_unreachable,
         no_cache: freshness.no_cache,
         must_revalidate: freshness.must_revalidate,
         names: meta.names.clone(),
@@ -179,7 +179,6 @@ fn read(written: WrittenMeta) -> Option<Meta> {
     let status = StatusCode::from_u16(written.status).ok()?;
     let mut head = Head::new(status, &headers);
     head.before = written.before.as_deref().and_then(value);
-    head.targeted = written.targeted.as_deref().and_then(value);
     Some(Meta {
         head,
         freshness: Freshness {
@@ -188,6 +187,7 @@ fn read(written: WrittenMeta) -> Option<Meta> {
             lifetime: written.lifetime,
             stale_while_revalidate: written.swr,
             stale_if_error: written.sie,
+            stale_if_unreachable: written.unreachable,
             no_cache: written.no_cache,
             must_revalidate: written.must_revalidate,
         },
@@ -220,6 +220,7 @@ mod tests {
                 lifetime: 2,
                 stale_while_revalidate: 3,
                 stale_if_error: 4,
+                stale_if_unreachable: 5,
                 no_cache: true,
                 must_revalidate: false,
             },
@@ -236,7 +237,6 @@ mod tests {
         };
         assert_eq!(read.head.headers, meta.head.headers);
         assert_eq!(read.head.before.unwrap(), "Other; hit");
-        assert_eq!(read.head.targeted.unwrap(), "max-age=5");
         assert_eq!(read.freshness, meta.freshness);
         assert_eq!(
             (read.names, read.began, read.length),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_record_is_none() {
-        for text in ["", "{}", "{\"v\":2}", "{\"v\":1,\"x\":1}", "[]"] {
+        for text in ["", "{}", "{\"v\":1}", "{\"v\":2,\"x\":1}", "[]"] {
             assert!(Record::from_json(text.as_bytes()).is_none(), "{text}");
         }
     }

@@ -246,6 +246,26 @@ fn a_failure_is_covered_by_a_stale_answer_that_may() {
 }
 
 #[test]
+fn who_is_cut_off_may_give_what_is_stale() {
+    run(async {
+        let site = Site::new(vec![
+            Next::Answer(200, vec![FRESH], "old"),
+            Next::Down,
+            Next::Answer(503, vec![], "no"),
+            Next::Answer(500, vec![], "broken"),
+        ]);
+        site.get("/").await;
+        site.wait(100);
+        for _ in 0..2 {
+            assert_eq!(site.get("/").await.2, "old");
+            site.wait(5);
+        }
+        assert_eq!(site.get("/").await.0, 500, "the upstream was reached");
+        assert_eq!(site.trips(), 4);
+    });
+}
+
+#[test]
 fn an_answer_that_must_be_checked_covers_nothing() {
     run(async {
         let strict = (
@@ -256,7 +276,7 @@ fn an_answer_that_must_be_checked_covers_nothing() {
         let site = Site::new(next());
         site.get("/").await;
         site.wait(100);
-        assert_eq!(site.get("/").await.0, 502);
+        assert_eq!(site.get("/").await.0, 504, "section 5.2.2.2");
 
         let mut site = Site::new(next());
         site.filters = CacheDirectives {
