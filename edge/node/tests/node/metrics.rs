@@ -150,6 +150,7 @@ async fn node(a: &TestUpstream) -> TestNode {
         name = "plain"
         paths = ["/plain/{{*rest}}"]
         upstream = "a"
+        cache = false
         [[routes.stages]]
         filter = "ratelimit"
         [routes.stages.config]
