@@ -188,6 +188,10 @@ fn secrets(config: &Config) -> anyhow::Result<Secrets> {
         .and_then(|control| control.token_env.as_ref());
     Ok(Secrets {
         control_token: variable("control.token_env", token)?,
+        admin_token: variable(
+            "listen.admin_token_env",
+            config.listen.admin_token_env.as_ref(),
+        )?,
         redis_url: variable("kv.redis_url_env", config.kv.redis_url_env.as_ref())?,
     })
 }

@@ -258,7 +258,7 @@ fn redis_of(config: &zephyr_edge::Config) -> Secrets {
         .and_then(|name| std::env::var(name).ok())
         .filter(|url| !url.is_empty());
     Secrets {
-        control_token: None,
         redis_url: url.map(SecretString::from),
+        ..Secrets::default()
     }
 }

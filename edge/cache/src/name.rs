@@ -27,6 +27,23 @@ pub enum Name<'a> {
         /// The query.
         query: Option<&'a str>,
     },
+    /// A folder of a host, and all below it.
+    Folder {
+        /// The host.
+        authority: &'a str,
+        /// The path, slashes at both ends.
+        path: &'a str,
+    },
+}
+
+/// An answer has the names of so many folders that it lies in, from the host's own down. Each costs a
+/// few bytes; a purge of one that lies deeper drops this one.
+pub(crate) const MAX_FOLDERS: usize = 8;
+
+/// The folders that a path lies in: `/`, `/a/`, `/a/b/` for `/a/b/c`.
+fn folders(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    ends.take(MAX_FOLDERS).map(|end| &path[..=end])
 }
 
 impl Name<'_> {
@@ -47,12 +64,13 @@ impl Name<'_> {
                 path,
                 query: Some(query),
             } => format!("url {authority}{path}?{query}"),
+            Self::Folder { authority, path } => format!("folder {authority}{path}"),
         }
     }
 }
 
-/// Tells all names of an answer: those it has, those filters gave it, and its URL, as it was asked
-/// for and as filters see it.
+/// Tells all names of an answer: those it has, those filters gave it, its URL, as it was asked for
+/// and as filters see it, and the folders that it lies in.
 pub fn of_answer<T>(
     authority: &str,
     uri: &Uri,
@@ -79,7 +97,8 @@ pub fn of_answer<T>(
                 .map(|group| Name::Group { authority, group }),
         )
         .chain([url(own)])
-        .chain((effective != own).then(|| url(effective)));
+        .chain((effective != own).then(|| url(effective)))
+        .chain(folders(path).map(|path| Name::Folder { authority, path }));
     tell(&mut names)
 }
 
@@ -141,9 +160,20 @@ mod tests {
                 "key listings",
                 "group x.example g",
                 "url x.example/a?b=2&c",
-                "url x.example/a?b=2"
+                "url x.example/a?b=2",
+                "folder x.example/",
             ]
         );
+    }
+
+    #[test]
+    fn a_path_lies_in_its_folders() {
+        let of = |path| folders(path).collect::<Vec<_>>();
+        assert_eq!(of("/"), ["/"]);
+        assert_eq!(of("/a/b/c"), ["/", "/a/", "/a/b/"]);
+        assert_eq!(of("/a/"), ["/", "/a/"]);
+        assert_eq!(of("*"), [""; 0]);
+        assert_eq!(of(&"/a".repeat(20)).len(), MAX_FOLDERS);
     }
 
     #[test]

@@ -3,15 +3,19 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::name::Name;
+use crate::name::{MAX_FOLDERS, Name};
 
-/// What to drop, as the control stream says it: `{"keys":[..]}`, `{"url":".."}` or `{"all":true}`.
+/// What to drop, as the control stream says it: `{"keys":[..]}`, `{"url":".."}`,
+/// `{"prefix":".."}` or `{"all":true}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purge {
     /// All answers under any of these surrogate keys.
     Keys(Vec<String>),
     /// All answers of one URL, `scheme://authority/path?query`.
     Url(String),
+    /// All answers below a folder, `scheme://authority/path/`. What follows the last slash counts for
+    /// nothing, and so do levels below the eighth: then more is dropped than was named.
+    Prefix(String),
     /// Everything.
     All,
 }
@@ -23,11 +27,13 @@ impl<'de> Deserialize<'de> for Purge {
         enum Raw {
             Keys(Vec<String>),
             Url(String),
+            Prefix(String),
             All(bool),
         }
         match Raw::deserialize(deserializer)? {
             Raw::Keys(keys) => Ok(Self::Keys(keys)),
             Raw::Url(url) => Ok(Self::Url(url)),
+            Raw::Prefix(prefix) => Ok(Self::Prefix(prefix)),
             Raw::All(true) => Ok(Self::All),
             Raw::All(false) => Err(D::Error::custom("all can only be true")),
         }
@@ -68,6 +74,17 @@ impl<'a> Url<'a> {
             authority,
             path: if path.is_empty() { "/" } else { path },
             query,
+        }
+    }
+
+    /// The name of all answers in its folder.
+    #[must_use]
+    pub fn folder(&self) -> Name<'_> {
+        let ends = self.path.match_indices('/').map(|(at, _)| at);
+        let end = ends.take(MAX_FOLDERS).last().unwrap_or(0);
+        Name::Folder {
+            authority: &self.authority,
+            path: self.path.get(..=end).unwrap_or("/"),
         }
     }
 
@@ -112,12 +129,29 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_ends_with_its_last_slash_and_is_not_too_deep() {
+        let deep = format!("http://a{}/", "/b".repeat(20));
+        let shallow = format!("folder a{}/", "/b".repeat(MAX_FOLDERS - 1));
+        for (url, name) in [
+            ("http://A.example:80/x/y/", "folder a.example/x/y/"),
+            ("http://a.example/x/y", "folder a.example/x/"),
+            ("http://a.example", "folder a.example/"),
+            ("http://a.example/x/?y=/z/", "folder a.example/x/"),
+            (&deep, &shallow),
+        ] {
+            assert_eq!(Url::of(url).folder().to_text(), name, "{url}");
+        }
+    }
+
+    #[test]
     fn lines_of_the_control_stream() {
         let read = |text| serde_json::from_str::<Purge>(text);
         assert_eq!(read(r#"{"all":true}"#).unwrap(), Purge::All);
         let keys = read(r#"{"keys":["a"]}"#).unwrap();
         assert_eq!(keys, Purge::Keys(vec!["a".into()]));
         assert_eq!(read(r#"{"url":"x"}"#).unwrap(), Purge::Url("x".into()));
+        let prefix = read(r#"{"prefix":"http://a/b/"}"#).unwrap();
+        assert_eq!(prefix, Purge::Prefix("http://a/b/".into()));
         for wrong in [
             r#"{"all":false}"#,
             r#"{"x":1}"#,

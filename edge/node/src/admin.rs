@@ -1,11 +1,15 @@
-//! The admin port, on a thread of its own so that it answers when all workers are busy. It has no
-//! access control: keep it off the internet.
+//! The admin port, on a thread of its own so that it answers when all workers are busy. Keep it off
+//! the internet: reading needs no token, and changing needs one only where `listen.admin_token_env`
+//! names it.
 //!
 //! * `GET /-/live` -- 200 while the process runs.
 //! * `GET /-/ready` -- 200 when components are loaded and workers accept; else 503.
 //! * `GET /-/metrics` -- metrics as Prometheus text.
 //! * `GET /-/config` -- what is in force: routes, components, versions, as JSON.
+//! * `POST /-/purge` -- drops stored answers of this node; answers with a receipt.
 //! * `POST /-/reload` -- reads the configuration again; 422 with the reason when it is refused.
+
+mod purge;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,16 +17,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
+use crate::metrics::{self, Format};
 use crate::reload::Reloader;
 use crate::report;
 use crate::shared::Shared;
@@ -36,10 +41,15 @@ const CONNECTIONS: usize = 64;
 pub(crate) async fn serve(
     node: Arc<Shared>,
     reloader: Arc<Reloader>,
+    token: Option<SecretString>,
     listener: TcpListener,
     stop: CancellationToken,
 ) {
-    let admin = Arc::new(Admin { node, reloader });
+    let admin = Arc::new(Admin {
+        node,
+        reloader,
+        token,
+    });
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
         let accepted = async {
@@ -84,6 +94,8 @@ pub(crate) async fn serve(
 struct Admin {
     node: Arc<Shared>,
     reloader: Arc<Reloader>,
+    /// With which changes are made.
+    token: Option<SecretString>,
 }
 
 impl Admin {
@@ -91,11 +103,41 @@ impl Admin {
         let path = request.uri().path();
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match (path, is_read) {
-            ("/-/reload", _) if request.method() == Method::POST => self.reload().await,
-            ("/-/reload", _) => not_allowed("Only POST is understood here.", "POST"),
+            ("/-/reload" | "/-/purge", _) if request.method() == Method::POST => {
+                if !self.may_change(request.headers()) {
+                    return unauthorized();
+                }
+                match path {
+                    "/-/reload" => self.reload().await,
+                    _ => purge::purge(&self.node.cache, request).await,
+                }
+            }
+            ("/-/reload" | "/-/purge", _) => not_allowed("Only POST is understood here.", "POST"),
             (_, false) => not_allowed("Only GET is understood here.", "GET, HEAD"),
+            ("/-/metrics", true) => {
+                let format = Format::of(request.headers());
+                let body = metrics::render(&self.node, format);
+                text(body, format.media_type())
+            }
             (path, true) => self.read(path),
         }
+    }
+
+    /// Whether a request brings the token, if one is asked for.
+    fn may_change(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else {
+            return true;
+        };
+        let sent = headers
+            .get(header::AUTHORIZATION)
+            .map(HeaderValue::as_bytes);
+        let (scheme, sent) = match sent.and_then(|sent| sent.split_at_checked(BEARER.len())) {
+            Some(parts) => parts,
+            None => return false,
+        };
+        let token = token.expose_secret().as_bytes();
+        scheme.eq_ignore_ascii_case(BEARER)
+            && aws_lc_rs::constant_time::verify_slices_are_equal(sent, token).is_ok()
     }
 
     fn read(&self, path: &str) -> Response<Full<Bytes>> {
@@ -104,10 +146,6 @@ impl Admin {
             "/-/live" => text("live\n", "text/plain; charset=utf-8"),
             "/-/ready" if node.ready.load(Relaxed) => text("ready\n", "text/plain; charset=utf-8"),
             "/-/ready" => problem(503, "The node is starting or stopping."),
-            "/-/metrics" => text(
-                metrics::render(node),
-                "text/plain; version=0.0.4; charset=utf-8",
-            ),
             "/-/config" => text(report::summary(node).to_string(), "application/json"),
             _ => problem(
                 404,
@@ -129,6 +167,17 @@ impl Admin {
             Err(error) => problem(422, &format!("{error:#}")),
         }
     }
+}
+
+const BEARER: &[u8] = b"Bearer ";
+
+fn unauthorized() -> Response<Full<Bytes>> {
+    let mut response = problem(401, "This takes the admin token of the node.");
+    let bearer = HeaderValue::from_static("Bearer");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, bearer);
+    response
 }
 
 fn not_allowed(detail: &str, allowed: &'static str) -> Response<Full<Bytes>> {

@@ -204,6 +204,10 @@ impl Cache {
                 .map(|key| self.tags.purge(zephyr_cache::Name::Key(key)))
                 .sum(),
             Purge::Url(url) => self.tags.purge(zephyr_cache::purge::Url::of(url).name()),
+            Purge::Prefix(prefix) => {
+                let folder = zephyr_cache::purge::Url::of(prefix);
+                self.tags.purge(folder.folder())
+            }
             Purge::All => {
                 self.tags.purge_all();
                 if let Some(disk) = &self.disk {
@@ -215,6 +219,29 @@ impl Cache {
                     .sum()
             }
         }
+    }
+
+    /// Makes answers stale: they have to be validated, and may still stand in where a stale one may
+    /// (RFC 5861). Tells how many it has met, as [`Cache::purge`].
+    pub fn purge_softly(&self, what: &Purge) -> usize {
+        use zephyr_cache::{Name, purge::Url};
+        let now = self.now();
+        let softly = |name: Name<'_>| self.tags.purge_softly(name, now);
+        match what {
+            Purge::Keys(keys) => keys.iter().map(|key| softly(Name::Key(key))).sum(),
+            Purge::Url(url) => softly(Url::of(url).name()),
+            Purge::Prefix(prefix) => softly(Url::of(prefix).folder()),
+            Purge::All => {
+                self.tags.purge_all_softly(now);
+                usize::try_from(self.stats().entries).unwrap_or(usize::MAX)
+            }
+        }
+    }
+
+    /// Grows with every purge: an answer whose fetch begins at this number or later is not met by the
+    /// purges before.
+    pub fn purge_sequence(&self) -> u64 {
+        self.tags.begin()
     }
 
     /// What has happened, and what there is.

@@ -32,7 +32,7 @@ pub(crate) use state::Connection;
 use crate::body::Body;
 use crate::config::Network;
 use crate::http1::Limits;
-use crate::metrics::Count;
+use crate::metrics::{self, Count, Open};
 use crate::request;
 use crate::worker::Worker;
 use preface::Protocol;
@@ -126,6 +126,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         let connection = Connection::new(peer, trusted, false, tls);
         return Box::pin(http2(worker, connection, transport, first)).await;
     }
+    let _open = Open::new(&worker.metrics, metrics::Protocol::Http1);
     loop {
         let connection = Connection::new(peer, trusted, true, tls);
         let first = std::mem::take(&mut first);
@@ -170,11 +171,7 @@ pub(crate) async fn in_time<T>(
 }
 
 /// Whose connection it is, by the PROXY protocol; none when that is not said, which is counted.
-async fn client_behind(
-    worker: &Worker,
-    stream: &mut TcpStream,
-    limit: Duration,
-) -> Option<Source> {
+async fn client_behind(worker: &Worker, stream: &mut TcpStream, limit: Duration) -> Option<Source> {
     match in_time(worker, limit, proxied::read(stream)).await? {
         Ok(source) => Some(source),
         Err(error) => {
@@ -231,6 +228,7 @@ async fn http1(
 }
 
 async fn http2(worker: Rc<Worker>, connection: Connection, stream: Transport, first: BytesMut) {
+    let _open = Open::new(&worker.metrics, metrics::Protocol::Http2);
     let connection = Rc::new(connection);
     let setup = worker.setup();
     let listen = &setup.config.listen;

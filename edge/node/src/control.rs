@@ -109,8 +109,11 @@ impl Client {
                     self.config.url
                 );
             }
-            Kind::Purge { purge } => {
-                let dropped = self.node.cache.purge(&purge);
+            Kind::Purge { purge, soft } => {
+                let dropped = match soft {
+                    true => self.node.cache.purge_softly(&purge),
+                    false => self.node.cache.purge(&purge),
+                };
                 // Not counted as taken in before it outlives this process.
                 self.node.cache.purges_written().await;
                 tracing::info!(seq, dropped, "purged {dropped} stored answers");

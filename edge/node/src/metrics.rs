@@ -1,22 +1,23 @@
 //! What the node counts. Each worker thread counts in a shard of its own, so that a request never
 //! waits for another core; shards are added up when somebody asks.
 
+mod histogram;
+mod open;
+mod process;
 mod render;
+mod route;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
+pub(crate) use open::{Open, Protocol};
 pub(crate) use render::render;
-
-/// Upper bounds of the latency histogram's buckets, in microseconds.
-const BUCKETS: [u64; 15] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 2_500_000, 10_000_000,
-];
+pub(crate) use route::{Answered, CacheResult, RouteCounts};
+pub(crate) use text::Format;
 
 /// What is counted for a whole thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ const COUNTS: usize = Count::LogDropped as usize + 1;
 #[derive(Debug)]
 pub(crate) struct Shard {
     counts: [AtomicU64; COUNTS],
+    /// Connections, by protocol.
+    open: [AtomicU64; Protocol::ALL.len()],
     /// By name, so that they outlive a configuration. Locked by reloads and by who asks.
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteCounts>>>,
 }
@@ -62,20 +65,11 @@ pub(crate) struct Shard {
 /// The name under which requests that match no route are counted.
 const NO_ROUTE: &str = "-";
 
-/// The counts of one route on one thread.
-#[derive(Debug, Default)]
-pub(crate) struct RouteCounts {
-    /// By first digit of the status.
-    classes: [AtomicU64; 6],
-    buckets: [AtomicU64; BUCKETS.len() + 1],
-    micros: AtomicU64,
-    bytes: AtomicU64,
-}
-
 impl Shard {
     fn new() -> Self {
         Self {
             counts: Default::default(),
+            open: Default::default(),
             routes: Mutex::default(),
         }
     }
@@ -105,17 +99,6 @@ impl Shard {
     }
 }
 
-impl RouteCounts {
-    /// A request has been answered.
-    pub(crate) fn answered(&self, status: u16, took: Duration, bytes: u64) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.classes[usize::from(status / 100).min(5)].fetch_add(1, Relaxed);
-        self.buckets[BUCKETS.partition_point(|bound| *bound < micros)].fetch_add(1, Relaxed);
-        self.micros.fetch_add(micros, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
-    }
-}
-
 /// The shards of all threads.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -127,6 +110,12 @@ impl Metrics {
         Self {
             shards: (0..threads).map(|_| Arc::new(Shard::new())).collect(),
         }
+    }
+
+    /// Connections of a protocol that are open.
+    fn open(&self, protocol: Protocol) -> u64 {
+        let of = |shard: &Arc<Shard>| shard.open[protocol as usize].load(Relaxed);
+        self.shards.iter().map(of).sum()
     }
 
     pub(crate) fn sum(&self, what: Count) -> u64 {
@@ -170,17 +159,22 @@ mod tests {
         let name: Arc<str> = "a".into();
         let of = |shard: usize| metrics.shards[shard].of_routes([&name].into_iter());
         let (first, second) = (of(0), of(1));
-        first[0].answered(200, Duration::from_micros(100), 10);
-        second[0].answered(503, Duration::from_secs(60), 0);
-        second[1].answered(404, Duration::ZERO, 5);
+        let answered = |status, bytes| Answered {
+            status,
+            bytes,
+            ..Answered::default()
+        };
+        first[0].answered(&answered(200, 10));
+        second[0].answered(&answered(503, 0));
+        second[1].answered(&answered(404, 5));
         metrics.shards[0].count(Count::Accepted);
         metrics.shards[1].count(Count::Accepted);
         assert_eq!(metrics.totals(), (3, 1));
         assert_eq!(metrics.sum(Count::Accepted), 2);
         let routes = metrics.by_route();
         let a = &routes["a"];
-        assert_eq!(sum(a, |counts| &counts.buckets[0]), 1);
-        assert_eq!(sum(a, |counts| &counts.buckets[BUCKETS.len()]), 1);
+        assert_eq!(sum(a, |counts| &counts.classes[5]), 1);
+        assert_eq!(sum(a, |counts| &counts.sent), 10);
         assert_eq!(sum(&routes[NO_ROUTE], |counts| &counts.classes[4]), 1);
     }
 
@@ -189,7 +183,6 @@ mod tests {
         let shard = Shard::new();
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         let first = shard.of_routes([&a, &b].into_iter());
-        first[0].answered(200, Duration::ZERO, 1);
         let second = shard.of_routes([&a].into_iter());
         assert!(Arc::ptr_eq(&first[0], &second[0]));
         assert!(shard.routes.lock().contains_key("b"));

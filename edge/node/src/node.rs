@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -31,6 +31,8 @@ use crate::{access_log, admin, capabilities, listener, worker};
 pub struct Secrets {
     /// The token of the control plane; without it the node does not join.
     pub control_token: Option<SecretString>,
+    /// What changes through the admin port are made with; without it they need none.
+    pub admin_token: Option<SecretString>,
     /// The URL of Redis; may hold a password.
     pub redis_url: Option<SecretString>,
 }
@@ -96,6 +98,9 @@ impl Node {
             sockets: mut inherited,
             takeover,
         } = options;
+        if config.listen.admin_token_env.is_some() && secrets.admin_token.is_none() {
+            bail!("listen.admin_token_env names a token, but none is given");
+        }
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
@@ -120,8 +125,12 @@ impl Node {
         let offer = Offer::default();
         if takeover.is_some() {
             for of in &sockets {
-                of.http.iter().try_for_each(|socket| offer.add("http", socket))?;
-                of.https.iter().try_for_each(|socket| offer.add("https", socket))?;
+                of.http
+                    .iter()
+                    .try_for_each(|socket| offer.add("http", socket))?;
+                of.https
+                    .iter()
+                    .try_for_each(|socket| offer.add("https", socket))?;
             }
             if let Some(socket) = &admin {
                 offer.add("admin", socket)?;
@@ -216,11 +225,11 @@ impl Node {
             background.spawn_until_stopped(|stopped| {
                 let (node, reloader) = (Arc::clone(&shared), Arc::clone(&reloader));
                 // Another node that has taken over speaks for both.
-                let left = leave.clone();
+                let (token, left) = (secrets.admin_token.clone(), leave.clone());
                 async move {
                     match tokio::net::TcpListener::from_std(socket) {
                         Ok(listener) => tokio::select! {
-                            () = admin::serve(node, reloader, listener, stopped) => {}
+                            () = admin::serve(node, reloader, token, listener, stopped) => {}
                             () = left.cancelled() => {}
                         },
                         Err(error) => tracing::error!(%error, "the admin port cannot be served"),

@@ -1,6 +1,7 @@
 //! One request, from its parsed head to the answer that hyper sends.
 
 mod http2_head;
+mod metered;
 mod options;
 mod outgoing;
 mod own;
@@ -118,6 +119,7 @@ async fn exchange(
     if upgrade.is_none() {
         connection.stays();
     }
+    let body = metered::meter(body, setup.counts(Some(index)));
     let exchange = Box::new(Exchange::new(id, admitted, Arc::clone(&route.name), parts));
     let trip = &setup.trips[index];
     let (exchange, (mut parts, body)) = pipeline::run(worker, route, trip, exchange, body).await;

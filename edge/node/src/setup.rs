@@ -61,7 +61,7 @@ impl Setup {
     }
 
     /// The counts of a route, or of requests that match none.
-    pub(crate) fn counts(&self, route: Option<usize>) -> &RouteCounts {
+    pub(crate) fn counts(&self, route: Option<usize>) -> &Arc<RouteCounts> {
         let last = self.counts.len() - 1;
         &self.counts[route.unwrap_or(last).min(last)]
     }

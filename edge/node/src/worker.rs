@@ -199,7 +199,8 @@ async fn run(
     #[cfg(feature = "http3")]
     let mut quic = None;
     let mut accepting = JoinSet::new();
-    let of_port = |sockets: Vec<TcpListener>, port| sockets.into_iter().map(move |socket| (socket, port));
+    let of_port =
+        |sockets: Vec<TcpListener>, port| sockets.into_iter().map(move |socket| (socket, port));
     let http = of_port(sockets.http, Port::Plain);
     for (socket, port) in http.chain(of_port(sockets.https, Port::Tls)) {
         match tokio::net::TcpListener::from_std(socket) {

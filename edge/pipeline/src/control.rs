@@ -32,6 +32,9 @@ pub enum Kind {
     Purge {
         /// What to drop.
         purge: Purge,
+        /// Whether it is to become stale only. A host that cannot do that drops it.
+        #[serde(default)]
+        soft: bool,
     },
     /// A key that has changed; without a value it is gone.
     Kv {
@@ -55,13 +58,19 @@ mod tests {
         assert!(matches!(hello.kind, Kind::Hello { kv, reset: false } if kv["site/jwks"] == "x"));
         let purge = parse(r#"{"seq":43,"kind":"purge","purge":{"keys":["listings"]}}"#);
         assert!(
-            matches!(purge.kind, Kind::Purge { purge: Purge::Keys(keys) } if keys == ["listings"])
+            matches!(purge.kind, Kind::Purge { purge: Purge::Keys(keys), .. } if keys == ["listings"])
         );
         let all = parse(r#"{"seq":43,"kind":"purge","purge":{"all":true}}"#);
-        assert!(matches!(all.kind, Kind::Purge { purge: Purge::All }));
+        assert!(matches!(
+            all.kind,
+            Kind::Purge {
+                purge: Purge::All,
+                soft: false
+            }
+        ));
         let url = parse(r#"{"seq":43,"kind":"purge","purge":{"url":"http://h/p?q"}}"#);
         assert!(
-            matches!(url.kind, Kind::Purge { purge: Purge::Url(url) } if url == "http://h/p?q")
+            matches!(url.kind, Kind::Purge { purge: Purge::Url(url), .. } if url == "http://h/p?q")
         );
         let gone = parse(r#"{"seq":44,"kind":"kv","key":"site/a","value":null}"#);
         assert!(matches!(gone.kind, Kind::Kv { value: None, .. }));

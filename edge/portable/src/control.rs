@@ -94,7 +94,7 @@ impl State {
                 self.seq.get_or_insert(change.seq);
                 return;
             }
-            Kind::Purge { purge } => self.drop(&Dropped::from(&purge)),
+            Kind::Purge { purge, .. } => self.drop(&Dropped::from(&purge)),
             Kind::Kv { key, value } => {
                 if is_site(&key) {
                     match value {

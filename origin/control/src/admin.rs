@@ -111,7 +111,7 @@ async fn health(State(control): State<Control>) -> Result<impl IntoResponse, Fai
     params(("wait" = Option<bool>, Query, description = "whether to wait for the nodes; false by default")),
     responses((status = 200, description = "All nodes that are alive have done it", body = Receipt),
               (status = 202, description = "It is in the change log", body = Receipt),
-              (status = 422, description = "Not exactly one of keys, url and all", body = Problem, content_type = "application/problem+json"))
+              (status = 422, description = "Not exactly one of keys, url, prefix and all", body = Problem, content_type = "application/problem+json"))
 )]
 async fn purge(
     State(control): State<Control>,
@@ -120,7 +120,8 @@ async fn purge(
 ) -> Result<impl IntoResponse, Failure> {
     let wait = params.value("wait").unwrap_or(false);
     params.finish()?;
-    let mut receipt = control.purge(&purge.checked()?).await?;
+    let soft = purge.soft;
+    let mut receipt = control.purge(&purge.checked()?, soft).await?;
     if wait {
         receipt = control.confirmation(receipt.seq).await?;
     }

@@ -65,8 +65,11 @@ impl Control {
     /// # Errors
     ///
     /// The database is away.
-    pub(crate) async fn purge(&self, purge: &Purge) -> Result<Receipt, ApiError> {
-        let payload = serde_json::to_value(purge).map_err(ApiError::internal)?;
+    pub(crate) async fn purge(&self, purge: &Purge, soft: bool) -> Result<Receipt, ApiError> {
+        let mut payload = serde_json::to_value(purge).map_err(ApiError::internal)?;
+        if soft {
+            payload["soft"] = json!(true);
+        }
         let mut tx = self.db.begin().await?;
         let seq = store::append(&mut tx, "purge", &payload).await?;
         tx.commit().await.map_err(DbError::from)?;

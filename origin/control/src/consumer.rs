@@ -47,7 +47,9 @@ impl Consumer for PurgeOnEvent {
             PurgeParams {
                 keys: Some(keys),
                 url: None,
+                prefix: None,
                 all: None,
+                soft: false,
             }
             .checked()
             .ok()

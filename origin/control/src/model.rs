@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zephyr_origin_core::{ApiError, FieldErrors};
 
-/// What to drop from the caches. Exactly one of the three.
+/// What to drop from the caches. Exactly one of the first four.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PurgeParams {
@@ -16,9 +16,15 @@ pub(crate) struct PurgeParams {
     /// One URL as clients ask for it: `http://host/path?query`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// A folder and all below it: `http://host/path/`, with a slash at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// `true`: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<bool>,
+    /// `true`: it becomes stale only, and may still stand in where a stale answer may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
 }
 
 /// A checked purge, as nodes read it.
@@ -29,6 +35,8 @@ pub enum Purge {
     Keys(Vec<String>),
     /// All answers of one URL.
     Url(String),
+    /// All answers below a folder.
+    Prefix(String),
     /// Everything.
     All(bool),
 }
@@ -39,8 +47,8 @@ impl PurgeParams {
     /// 422 that names what is wrong.
     pub(crate) fn checked(self) -> Result<Purge, ApiError> {
         let mut errors = FieldErrors::default();
-        let purge = match (self.keys, self.url, self.all) {
-            (Some(keys), None, None) => {
+        let purge = match (self.keys, self.url, self.prefix, self.all) {
+            (Some(keys), None, None, None) => {
                 errors.check(
                     (1..=256).contains(&keys.len()),
                     "keys",
@@ -54,27 +62,37 @@ impl PurgeParams {
                 }
                 Purge::Keys(keys)
             }
-            (None, Some(url), None) => {
-                let parsed = url.parse::<http::Uri>().ok();
-                let absolute = parsed.is_some_and(|uri| {
-                    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-                });
-                errors.check(absolute, "url", "must be an absolute http or https URL");
+            (None, Some(url), None, None) => {
+                errors.check(is_url(&url), "url", "must be an absolute http or https URL");
                 errors.check(url.len() <= 8192, "url", "must be at most 8192 bytes");
                 Purge::Url(url)
             }
-            (None, None, Some(all)) => {
+            (None, None, Some(prefix), None) => {
+                errors.check(
+                    is_url(&prefix) && prefix.ends_with('/') && !prefix.contains('?'),
+                    "prefix",
+                    "must be an absolute http or https URL that ends with a slash",
+                );
+                errors.check(prefix.len() <= 8192, "prefix", "must be at most 8192 bytes");
+                Purge::Prefix(prefix)
+            }
+            (None, None, None, Some(all)) => {
                 errors.check(all, "all", "can only be true");
                 Purge::All(true)
             }
             _ => {
-                errors.add("", "must be exactly one of keys, url and all");
+                errors.add("", "must be exactly one of keys, url, prefix and all");
                 Purge::All(true)
             }
         };
         errors.into_result()?;
         Ok(purge)
     }
+}
+
+fn is_url(text: &str) -> bool {
+    text.parse::<http::Uri>()
+        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
 }
 
 fn is_key(key: &str) -> bool {
@@ -305,6 +323,14 @@ mod tests {
             Ok(Purge::Url("http://a/b?c".into()))
         );
         assert_eq!(check(r#"{"all":true}"#), Ok(Purge::All(true)));
+        assert_eq!(
+            check(r#"{"prefix":"http://a/b/"}"#),
+            Ok(Purge::Prefix("http://a/b/".into()))
+        );
+        for wrong in ["http://a/b", "/b/", "http://a/?b/"] {
+            let wrong = format!(r#"{{"prefix":"{wrong}"}}"#);
+            assert_eq!(check(&wrong), Err(vec!["prefix".into()]), "{wrong}");
+        }
         assert_eq!(check(r#"{"keys":[]}"#), Err(vec!["keys".into()]));
         assert_eq!(
             check(r#"{"keys":["a","b c"]}"#),
@@ -324,6 +350,8 @@ mod tests {
         let json = |purge: &Purge| serde_json::to_string(purge).unwrap();
         assert_eq!(json(&Purge::Keys(vec!["a".into()])), r#"{"keys":["a"]}"#);
         assert_eq!(json(&Purge::Url("u".into())), r#"{"url":"u"}"#);
+        let prefix = Purge::Prefix("http://a/".into());
+        assert_eq!(json(&prefix), r#"{"prefix":"http://a/"}"#);
         assert_eq!(json(&Purge::All(true)), r#"{"all":true}"#);
     }
 }

@@ -107,7 +107,7 @@ impl Follower {
                 // Trimmed away, as below, if the log is known to reach further.
                 return Ok(if self.seq < head { Err(Gone) } else { Ok(()) });
             }
-            for (seq, kind, payload) in changes {
+            for (seq, kind, mut payload) in changes {
                 if seq != self.seq + 1 {
                     // The node took its lines so slowly that the log was trimmed behind its back.
                     // It must not step over the gap; when it comes back it is told to start anew.
@@ -128,8 +128,13 @@ impl Follower {
                         self.send(&line).await
                     }
                     _ => {
-                        self.send(&json!({ "seq": seq, "kind": "purge", "purge": payload }))
-                            .await
+                        // Beside the purge: a node that does not know it drops instead.
+                        let soft = payload.as_object_mut().and_then(|all| all.remove("soft"));
+                        let mut line = json!({ "seq": seq, "kind": "purge", "purge": payload });
+                        if let Some(soft) = soft {
+                            line["soft"] = soft;
+                        }
+                        self.send(&line).await
                     }
                 };
                 if let Err(gone) = sent {

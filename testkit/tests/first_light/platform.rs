@@ -45,7 +45,7 @@ impl Platform {
             let control_token = Some(EDGE_TOKEN.to_owned().into());
             let secrets = Secrets {
                 control_token,
-                redis_url: None,
+                ..Secrets::default()
             };
             nodes.push(Node::start(config, secrets).await.unwrap());
         }

@@ -63,6 +63,11 @@ impl Tags {
         self.0.purge_all(Kind::Hard);
     }
 
+    /// Makes everything stale.
+    pub(super) fn purge_all_softly(&self, now: Duration) {
+        self.0.purge_all(Kind::Soft(now.as_secs()));
+    }
+
     /// Waits until what was purged so far stays purged, whatever happens to this process.
     pub(super) async fn written(&self) {
         let written = self.0.written(self.0.begin());
@@ -104,6 +109,9 @@ impl Tags {
             } => {
                 let (authority, path) = (authority.as_bytes(), path.as_bytes());
                 self.hash_of(&[b"url", authority, path, query.as_bytes()])
+            }
+            Name::Folder { authority, path } => {
+                self.hash_of(&[b"folder", authority.as_bytes(), path.as_bytes()])
             }
         }
     }

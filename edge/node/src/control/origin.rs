@@ -83,7 +83,7 @@ async fn send(
         if origin.is_tls() {
             let trusted = tls::Client::new(&TlsConfig::default(), Http2::No);
             let client = trusted.map_err(|error| Error::Tls(format!("{error:#}")))?;
-            speak(client.connect(origin, stream, false).await?, request).await
+            speak(client.connect(origin, stream, true).await?, request).await
         } else {
             speak(stream, request).await
         }

@@ -1,55 +1,43 @@
-//! The counts as Prometheus text (exposition format 0.0.4).
+//! Which metrics there are. docs/operations.md lists them all.
 
 mod tls;
 mod upstreams;
 
-use std::fmt::{Display, Write as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::UNIX_EPOCH;
 
-use super::{BUCKETS, Count, sum};
+use super::histogram::{BOUNDS, Histogram, Sum, seconds};
+use super::text::{Format, Text};
+use super::{CacheResult, Count, Protocol, RouteCounts, process, sum};
 use crate::shared::Shared;
 
 /// All metrics of a node.
-pub(crate) fn render(node: &Shared) -> String {
-    let mut text = Text(String::with_capacity(16 * 1024));
+pub(crate) fn render(node: &Shared, format: Format) -> String {
+    let mut text = Text::new(format);
+    process::render(&mut text, node.started_at);
     configuration(&mut text, node);
     connections(&mut text, node);
     tls::render(&mut text, node);
     requests(&mut text, node);
+    cache_results(&mut text, node);
     cache(&mut text, node);
     components(&mut text, node);
     upstreams::render(&mut text, node);
-    text.0
-}
-
-struct Text(String);
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    /// Label values here are names from the configuration, which need no escaping.
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.0.push_str(name);
-        for (at, (label, value)) in labels.iter().enumerate() {
-            let open = if at == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{open}{label}=\"{value}\"");
-        }
-        if !labels.is_empty() {
-            self.0.push('}');
-        }
-        let _ = writeln!(self.0, " {value}");
-    }
-
-    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.head(name, kind, help);
-        self.line(name, &[], value);
-    }
+    text.finish()
 }
 
 fn configuration(text: &mut Text, node: &Shared) {
+    let name = "zephyr_edge_build_info";
+    text.head(name, "gauge", "The version that runs; always 1.");
+    text.line(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    text.single(
+        "zephyr_edge_ready",
+        "gauge",
+        "Whether /-/ready says so: 1 or 0.",
+        u8::from(node.ready.load(Relaxed)),
+    );
     let generation = node.generation();
     text.single(
         "zephyr_edge_config_generation",
@@ -74,13 +62,21 @@ fn configuration(text: &mut Text, node: &Shared) {
 fn connections(text: &mut Text, node: &Shared) {
     let sum = |what| node.metrics.sum(what);
     let (accepted, closed) = (sum(Count::Accepted), sum(Count::Closed));
-    let open = accepted.saturating_sub(closed);
     text.single(
         "zephyr_edge_connections_open",
         "gauge",
         "Client connections open.",
-        open,
+        accepted.saturating_sub(closed),
     );
+    let name = "zephyr_edge_protocol_connections_open";
+    text.head(
+        name,
+        "gauge",
+        "Client connections open that have shown which protocol they speak.",
+    );
+    for (protocol, label) in Protocol::ALL {
+        text.line(name, &[("protocol", label)], node.metrics.open(protocol));
+    }
     for (name, help, what) in [
         ("accepted", "Client connections accepted.", Count::Accepted),
         (
@@ -166,41 +162,99 @@ fn requests(text: &mut Text, node: &Shared) {
         "Bytes of bodies sent to clients, by route.",
     );
     for (label, counts) in &routes {
-        let value = sum(counts, |counts| &counts.bytes);
+        let value = sum(counts, |counts| &counts.sent);
         text.line(name, &[("route", label)], value);
     }
+    let name = "zephyr_edge_request_bytes_total";
     text.head(
-        "zephyr_edge_request_seconds",
-        "histogram",
-        "Time to answer, by route.",
+        name,
+        "counter",
+        "Bytes of bodies received from clients, by route.",
     );
     for (label, counts) in &routes {
-        let mut count = 0;
-        for bucket in 0..=BUCKETS.len() {
-            count += sum(counts, |counts| &counts.buckets[bucket]);
-            let bound = BUCKETS
-                .get(bucket)
-                .map_or_else(|| "+Inf".into(), |bound| seconds(*bound));
-            let labels = [("route", &**label), ("le", bound.as_str())];
-            text.line("zephyr_edge_request_seconds_bucket", &labels, count);
+        let value = sum(counts, |counts| &counts.received);
+        text.line(name, &[("route", label)], value);
+    }
+    let took = ("zephyr_edge_request_seconds", "Time to answer, by route.");
+    durations(text, took, &routes, |counts| &counts.took);
+    let upstream = (
+        "zephyr_edge_request_upstream_seconds",
+        "Time until the upstream or service had answered a request with a head, by route.",
+    );
+    durations(text, upstream, &routes, |counts| &counts.upstream);
+}
+
+type Routes = BTreeMap<Arc<str>, Vec<Arc<RouteCounts>>>;
+
+fn durations(
+    text: &mut Text,
+    (name, help): (&str, &str),
+    routes: &Routes,
+    read: fn(&RouteCounts) -> &Histogram,
+) {
+    text.head(name, "histogram", help);
+    let (bucket, total, count) = (
+        format!("{name}_bucket"),
+        format!("{name}_sum"),
+        format!("{name}_count"),
+    );
+    for (label, counts) in routes {
+        let sum = Sum::of(counts.iter().map(|counts| read(counts)));
+        for (at, below) in sum.buckets.iter().enumerate() {
+            let bound = BOUNDS.get(at);
+            let bound = bound.map_or_else(|| "+Inf".into(), |bound| seconds(*bound));
+            text.line(&bucket, &[("route", label), ("le", &bound)], below);
         }
-        let micros = sum(counts, |counts| &counts.micros);
-        text.line(
-            "zephyr_edge_request_seconds_sum",
-            &[("route", label)],
-            seconds(micros),
-        );
-        text.line(
-            "zephyr_edge_request_seconds_count",
-            &[("route", label)],
-            count,
-        );
+        let labels = [("route", &**label)];
+        text.line(&total, &labels, seconds(sum.micros));
+        text.line(&count, &labels, sum.buckets[BOUNDS.len()]);
     }
 }
 
-fn seconds(micros: u64) -> String {
-    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+/// What the cache did, of routes that have one.
+fn cache_results(text: &mut Text, node: &Shared) {
+    let generation = node.generation();
+    let mut routes = node.metrics.by_route();
+    let cached = |name: &str| {
+        let mut routes = generation.routes.iter();
+        routes.any(|route| route.cache && *route.name == *name)
+    };
+    routes.retain(|name, _| cached(name));
+    let of = |counts: &[Arc<RouteCounts>], result: CacheResult| {
+        sum(counts, |counts| &counts.cache[result as usize])
+    };
+    let name = "zephyr_edge_cache_requests_total";
+    text.head(
+        name,
+        "counter",
+        "Requests of routes with a cache, by route and by what the cache did.",
+    );
+    for (label, counts) in &routes {
+        for (result, result_label) in CacheResult::ALL {
+            let labels = [("route", &**label), ("result", result_label)];
+            text.line(name, &labels, of(counts, result));
+        }
+    }
+    let name = "zephyr_edge_cache_hit_ratio";
+    text.head(
+        name,
+        "gauge",
+        "Part of the requests for the cache that cost the upstream no whole answer, since the start.",
+    );
+    for (label, counts) in &routes {
+        use CacheResult::{Collapsed, Hit, Miss, Revalidated, Stale};
+        let saved: u64 = [Hit, Stale, Revalidated, Collapsed]
+            .into_iter()
+            .map(|result| of(counts, result))
+            .sum();
+        let all = saved + of(counts, Miss);
+        // Prometheus knows what is not a number.
+        let ratio = match all {
+            0 => "NaN".to_owned(),
+            all => format!("{:.4}", saved as f64 / all as f64),
+        };
+        text.line(name, &[("route", label)], ratio);
+    }
 }
 
 fn cache(text: &mut Text, node: &Shared) {
@@ -360,23 +414,6 @@ fn components(text: &mut Text, node: &Shared) {
         text.head(&name, kind, help);
         for (component, counters) in &all {
             text.line(&name, &[("component", component)], read(counters));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_are_exact() {
-        for (micros, text) in [
-            (0, "0"),
-            (100, "0.0001"),
-            (2_500_000, "2.5"),
-            (10_000_000, "10"),
-        ] {
-            assert_eq!(seconds(micros), text);
         }
     }
 }

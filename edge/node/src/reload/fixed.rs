@@ -19,6 +19,10 @@ pub(super) fn check(running: &Config, new: &Config) -> anyhow::Result<()> {
         ),
         ("acme", running.acme == new.acme),
         ("listen.admin", running.listen.admin == new.listen.admin),
+        (
+            "listen.admin_token_env",
+            running.listen.admin_token_env == new.listen.admin_token_env,
+        ),
         ("log.access", running.log.access == new.log.access),
         ("control", running.control == new.control),
         ("kv", running.kv == new.kv),

@@ -13,7 +13,7 @@ use super::outgoing::Outgoing;
 use crate::access_log::Entry;
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::metrics::Count;
+use crate::metrics::{Answered, CacheResult, Count};
 use crate::setup::Setup;
 use crate::worker::Worker;
 
@@ -31,6 +31,7 @@ pub(super) struct Record {
     version: Version,
     id: Arc<str>,
     cache: Option<String>,
+    cache_result: Option<CacheResult>,
     written: bool,
     pub(super) authority: Arc<str>,
     pub(super) client: IpAddr,
@@ -67,6 +68,7 @@ impl Record {
             version: parts.version,
             id,
             cache: None,
+            cache_result: None,
             written: false,
             authority,
             client,
@@ -91,6 +93,12 @@ impl Record {
         if self.worker.is_leaving() && self.connection.http1 && status != 101 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+        }
+        if self
+            .route
+            .is_some_and(|route| self.setup.routes[route].cache)
+        {
+            self.cache_result = CacheResult::of(response.headers());
         }
         if self.worker.log.is_some() {
             self.cache = response.headers().get("cache-status").and_then(cache_word);
@@ -129,7 +137,13 @@ impl Record {
         }
         let took = self.started.elapsed();
         let worker = &self.worker;
-        self.setup.counts(self.route).answered(status, took, bytes);
+        self.setup.counts(self.route).answered(&Answered {
+            status,
+            took,
+            upstream: self.upstream,
+            bytes,
+            cache: self.cache_result,
+        });
         self.connection.leave();
         let Some(log) = &worker.log else { return };
         let dropped = log.borrow_mut().add(&Entry {

@@ -127,7 +127,7 @@ fn config(control: SocketAddr, upstream: &TestUpstream) -> String {
 fn secrets() -> Secrets {
     Secrets {
         control_token: Some(SecretString::from("token")),
-        redis_url: None,
+        ..Secrets::default()
     }
 }
 

@@ -19,7 +19,9 @@ mod http2;
 #[cfg(feature = "http3")]
 mod http3;
 mod limits;
+mod metrics;
 mod proxy_protocol;
+mod purging;
 mod reload;
 mod routing;
 mod services;

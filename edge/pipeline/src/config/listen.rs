@@ -17,6 +17,10 @@ pub struct Listen {
     /// The admin port; none: no admin port.
     #[serde(default, deserialize_with = "some_socket")]
     pub admin: Option<SocketAddr>,
+    /// The environment variable that holds the token with which changes are made through the admin
+    /// port; its value is passed in at start. None: they need no token.
+    #[serde(default)]
+    pub admin_token_env: Option<String>,
     /// Open connections over all threads; above it new ones are closed at once.
     #[serde(
         default = "max_connections",

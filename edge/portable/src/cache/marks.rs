@@ -31,6 +31,9 @@ impl From<&Purge> for Dropped {
             Purge::Url(url) => Self::Names(vec![Marks::mark_of(
                 &zephyr_cache::purge::Url::of(url).name(),
             )]),
+            Purge::Prefix(prefix) => Self::Names(vec![Marks::mark_of(
+                &zephyr_cache::purge::Url::of(prefix).folder(),
+            )]),
             Purge::All => Self::All,
         }
     }

@@ -94,13 +94,13 @@ fn servers(text: &mut Text, node: &Shared) {
             |_, e| e.counts.requests.load(Relaxed).to_string(),
         ),
         (
-            "answer_seconds_sum",
+            "answer_seconds_total",
             "counter",
             "Time until the heads of answers, in all.",
             |_, e| seconds(e.counts.micros.load(Relaxed)),
         ),
         (
-            "answer_seconds_count",
+            "answers_total",
             "counter",
             "Heads of answers.",
             |_, e| e.counts.answers.load(Relaxed).to_string(),
