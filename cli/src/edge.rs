@@ -68,7 +68,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let came = Sockets::from_systemd(|name| std::env::var(name).ok(), std::process::id())?;
     let folder = args.components.folder()?;
     let config = Config::load(&args.config, &folder).map_err(exit::usage)?;
-    config.check_for_node().map_err(exit::usage)?;
     require_components(&config)?;
     if args.check {
         return report(&args.config, &config);

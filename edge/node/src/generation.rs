@@ -12,11 +12,11 @@ use anyhow::Context as _;
 
 use crate::capability::Capabilities;
 use crate::config::{ComponentKind, Config, Target};
-use crate::load;
 use crate::pipeline::{LoadedComponent, Route};
 use crate::router::Table;
 use crate::upstream::Upstream;
 use crate::wasm::{PoolSize, Runtime, RuntimeOptions};
+use crate::{load, upstream};
 
 /// One configuration in force.
 #[derive(Debug)]
@@ -71,7 +71,8 @@ impl Generation {
             }
         };
         let same_runtime = previous.filter(|previous| Arc::ptr_eq(&previous.runtime, &runtime));
-        let upstreams = upstreams(&config, previous);
+        let running = previous.map(|old| (&old.config.dns, &old.upstreams[..]));
+        let upstreams = upstream::start(&config, running)?;
         let components = load::components(&config, &runtime, same_runtime)?;
         let routes = load::routes(&config, &components, &upstreams, same_runtime)?;
         let mut table = Table::default();
@@ -92,20 +93,6 @@ impl Generation {
             room,
         })
     }
-}
-
-/// The upstreams of a configuration. One that has not changed keeps its counters, and by them the
-/// workers' open connections to it.
-fn upstreams(config: &Config, previous: Option<&Generation>) -> Vec<Arc<Upstream>> {
-    let known = |name: &str| {
-        let all = previous.map_or(&[][..], |previous| &previous.upstreams);
-        all.iter().find(|upstream| &*upstream.name == name)
-    };
-    let upstream = |(name, config): (&String, &crate::config::UpstreamConfig)| match known(name) {
-        Some(known) if known.config == *config => Arc::clone(known),
-        _ => Arc::new(Upstream::new(name, config.clone())),
-    };
-    config.upstreams.iter().map(upstream).collect()
 }
 
 /// Room for instances, by kind.

@@ -94,7 +94,6 @@ impl Node {
             sockets: mut inherited,
             takeover,
         } = options;
-        config.check_for_node()?;
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;

@@ -135,7 +135,6 @@ impl Reloader {
 }
 
 fn load(node: &Shared, base: &Base, config: Config) -> anyhow::Result<Generation> {
-    config.check_for_node()?;
     let running = node.generation();
     fixed::check(&running.config, &config)?;
     Generation::load(config, base, Some(&running))

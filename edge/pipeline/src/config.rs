@@ -7,6 +7,7 @@
 mod cache;
 mod component;
 mod control;
+mod dns;
 mod error;
 mod kv;
 mod limiter;
@@ -27,6 +28,7 @@ use toml::Spanned;
 pub use cache::CacheSection;
 pub use component::{Component, ComponentKind};
 pub use control::Control;
+pub use dns::Dns;
 pub use error::ConfigError;
 pub use kv::{Kv, KvBackend};
 pub use limiter::{Limiter, LimiterBackend};
@@ -35,7 +37,10 @@ pub use log::Log;
 pub use node::NodeSection;
 pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
-pub use upstream::{Origin, UpstreamConfig};
+pub use upstream::{
+    Breaker, HashBy, HealthCheck, HealthKind, Http2, Origin, Outlier, PolicyName, RetryOn,
+    ServerConfig, TlsConfig, UpstreamConfig,
+};
 
 pub(crate) use error::Place;
 
@@ -61,6 +66,8 @@ pub struct Config {
     pub log: Log,
     /// The origin it joins, if any.
     pub control: Option<Control>,
+    /// How names of upstreams are looked up.
+    pub dns: Dns,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// The key-value store.
@@ -89,6 +96,8 @@ struct File {
     log: Log,
     control: Option<Control>,
     #[serde(default)]
+    dns: Dns,
+    #[serde(default)]
     upstreams: BTreeMap<Spanned<String>, UpstreamConfig>,
     #[serde(default)]
     kv: Kv,
@@ -114,7 +123,10 @@ impl Config {
             file: &options.file,
         };
         let file: File = toml::from_str(text).map_err(|error| place.toml(&error))?;
-        let upstreams = named(&place, "upstream", file.upstreams)?;
+        let mut upstreams = named(&place, "upstream", file.upstreams)?;
+        for upstream in upstreams.values_mut() {
+            upstream.resolve(&options.base_dir);
+        }
         let mut components = BTreeMap::new();
         for (name, component) in file.components {
             let checked = component.check(&place, options, &upstreams)?;
@@ -126,6 +138,7 @@ impl Config {
             listen: file.listen,
             log: file.log,
             control: file.control,
+            dns: file.dns,
             upstreams,
             kv: file.kv,
             limiter: file.limiter,
@@ -134,26 +147,6 @@ impl Config {
             routes,
             file: options.file.clone(),
             sha256: hex(&Sha256::digest(text.as_bytes())),
-        })
-    }
-
-    /// What Zephyr's own node cannot do, though other hosts can.
-    ///
-    /// # Errors
-    ///
-    /// An upstream, or the origin, is to be asked over TLS.
-    pub fn check_for_node(&self) -> Result<(), ConfigError> {
-        let mut urls = self.upstreams.iter();
-        let upstream = urls.find(|(_, upstream)| upstream.url.is_tls());
-        let key = upstream.map(|(name, _)| format!("upstreams.{name}.url"));
-        let control = self.control.as_ref().filter(|control| control.url.is_tls());
-        let Some(key) = key.or(control.map(|_| "control.url".to_owned())) else {
-            return Ok(());
-        };
-        Err(ConfigError {
-            file: self.file.clone(),
-            position: None,
-            message: format!("{key}: TLS to an upstream is not there yet on a node; use http"),
         })
     }
 
@@ -170,7 +163,7 @@ impl Config {
             message: format!("the origin's URL {url:?}: {why}"),
         })?;
         if let Some(upstream) = self.upstreams.get_mut("origin") {
-            upstream.url = origin.clone();
+            upstream.set_url(origin.clone());
         }
         if let Some(control) = &mut self.control {
             control.url = origin;

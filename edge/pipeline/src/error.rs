@@ -2,6 +2,9 @@
 //! What the node does about one (retry, serve stale, 502 or 504) is read off those two.
 
 use std::fmt;
+use std::time::Duration;
+
+use crate::proxy_status::ErrorType;
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -28,6 +31,12 @@ pub struct ProxyError {
     pub detail: &'static str,
     /// Whether nothing of the request has reached the upstream, so that it may be sent again.
     pub retryable: bool,
+    /// What `Proxy-Status` calls it; none: what source and status make likely.
+    pub kind: Option<ErrorType>,
+    /// The status of an answer that came but cannot be used.
+    pub received: Option<http::StatusCode>,
+    /// When it is worth to ask again.
+    pub retry_after: Option<Duration>,
     /// What to log.
     pub cause: Option<BoxError>,
 }
@@ -41,6 +50,9 @@ impl ProxyError {
             status,
             detail,
             retryable: false,
+            kind: None,
+            received: None,
+            retry_after: None,
             cause: None,
         }
     }
@@ -64,6 +76,27 @@ impl ProxyError {
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<BoxError>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says what `Proxy-Status` is to call it.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorType) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// What `Proxy-Status` calls it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorType {
+        self.kind
+            .unwrap_or_else(|| ErrorType::likely(self.source, self.status))
+    }
+
+    /// Says when it is worth to ask again.
+    #[must_use]
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = Some(time);
         self
     }
 

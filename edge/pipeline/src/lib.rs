@@ -11,7 +11,7 @@
 //! * [`control`]: lines of the origin's change log
 //! * [`kv_scope`]: which keys of the store are whose
 //! * [`spin`]: Spin applications as configurations of a node
-//! * [`problem`], [`error`]: what is said when something goes wrong
+//! * [`problem`], [`proxy_status`], [`error`]: what is said when something goes wrong
 //!
 //! No I/O and no runtime: a rule that stands here is the same on all hosts.
 
@@ -26,6 +26,7 @@ pub mod forwarded;
 pub mod headers;
 pub mod kv_scope;
 pub mod problem;
+pub mod proxy_status;
 pub mod router;
 pub mod spin;
 pub mod stages;

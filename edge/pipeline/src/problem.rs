@@ -3,7 +3,10 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use zephyr_edge_core::Problem;
 
-/// An answer with a problem body, which no cache may keep.
+use crate::proxy_status::{self, ErrorType, PROXY_STATUS};
+
+/// An answer with a problem body, which no cache may keep. Its `Proxy-Status` says what the status
+/// says; who knows better says it there.
 #[must_use]
 pub fn response(status: u16, detail: &str, id: &str) -> Response<Vec<u8>> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -15,6 +18,8 @@ pub fn response(status: u16, detail: &str, id: &str) -> Response<Vec<u8>> {
         HeaderValue::from_static(Problem::CONTENT_TYPE),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let kind = ErrorType::of_refusal(status);
+    headers.insert(PROXY_STATUS, proxy_status::value(kind, None, detail));
     response
 }
 

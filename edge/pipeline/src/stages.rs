@@ -16,6 +16,7 @@ use zephyr_edge_core::Phases;
 use crate::config::OnError;
 use crate::error::{ProxyError, Source};
 use crate::exchange::Exchange;
+use crate::proxy_status::{self, ErrorType, PROXY_STATUS};
 use crate::{fields, problem};
 
 /// An answer on its way to the client.
@@ -224,10 +225,21 @@ async fn call<S: Stage>(
     let (x, result) = stage.call(phase, x).await;
     let reply = match result {
         Ok(Verdict::Next) => None,
-        Ok(Verdict::Reply(reply)) => Some(reply.into_parts()),
+        Ok(Verdict::Reply(mut reply)) => {
+            if phase == Phase::Request && is_refusal(reply.status()) {
+                // RFC 9209, section 2.3.22: refused by policy, and forwarded to nobody.
+                let status = proxy_status::value(ErrorType::HttpRequestDenied, None, "");
+                reply.headers_mut().entry(PROXY_STATUS).or_insert(status);
+            }
+            Some(reply.into_parts())
+        }
         Err(error) => stage_failed(stage, &x, &error),
     };
     (x, reply)
+}
+
+fn is_refusal(status: http::StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 fn stage_failed<S: Stage>(stage: &S, x: &Exchange, error: &S::Failure) -> Option<Answer<Bytes>> {
@@ -259,6 +271,13 @@ fn problem(status: u16, detail: &str, id: &str) -> Answer<Bytes> {
 fn failed(x: &Exchange, error: &ProxyError) -> Answer<Bytes> {
     let (route, id, status) = (&*x.route, &*x.id, error.status.as_u16());
     let mut answer = problem(status, error.detail, id);
+    let headers = &mut answer.0.headers;
+    headers.insert(PROXY_STATUS, proxy_status::of_error(error));
+    if let Some(time) = error.retry_after {
+        // In whole seconds (RFC 9110, section 10.2.3), and never too early.
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
     if error.source == Source::Client {
         tracing::debug!(route, request.id = id, %error, "a request could not be read");
         if x.request.version < Version::HTTP_2 {

@@ -1,7 +1,8 @@
 //! The counts as Prometheus text (exposition format 0.0.4).
 
+mod upstreams;
+
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::UNIX_EPOCH;
 
 use super::{BUCKETS, Count, sum};
@@ -15,7 +16,7 @@ pub(crate) fn render(node: &Shared) -> String {
     requests(&mut text, node);
     cache(&mut text, node);
     components(&mut text, node);
-    upstreams(&mut text, node);
+    upstreams::render(&mut text, node);
     text.0
 }
 
@@ -254,51 +255,6 @@ fn components(text: &mut Text, node: &Shared) {
         text.head(&name, kind, help);
         for (component, counters) in &all {
             text.line(&name, &[("component", component)], read(counters));
-        }
-    }
-}
-
-fn upstreams(text: &mut Text, node: &Shared) {
-    let name = "zephyr_edge_upstream_in_flight";
-    text.head(name, "gauge", "Requests being answered by upstreams.");
-    let generation = node.generation();
-    for upstream in &generation.upstreams {
-        text.line(name, &[("upstream", &upstream.name)], upstream.in_flight());
-    }
-    type Read = fn(&crate::upstream::Counts) -> &std::sync::atomic::AtomicU64;
-    let rows: [(&str, &str, Read); 7] = [
-        ("requests", "Requests sent to upstreams.", |c| &c.requests),
-        ("connections", "Connections made to upstreams.", |c| {
-            &c.connections
-        }),
-        (
-            "retries",
-            "Requests sent again after a stale connection.",
-            |c| &c.retries,
-        ),
-        (
-            "connect_errors",
-            "Connections that could not be made.",
-            |c| &c.connect_errors,
-        ),
-        ("timeouts", "Answers that did not come in time.", |c| {
-            &c.timeouts
-        }),
-        ("broken", "Answers that broke off or were not HTTP.", |c| {
-            &c.broken
-        }),
-        (
-            "saturated",
-            "Requests turned away, too many being in flight.",
-            |c| &c.saturated,
-        ),
-    ];
-    for (name, help, read) in rows {
-        let name = format!("zephyr_edge_upstream_{name}_total");
-        text.head(&name, "counter", help);
-        for upstream in &generation.upstreams {
-            let value = read(&upstream.counts).load(Relaxed);
-            text.line(&name, &[("upstream", &upstream.name)], value);
         }
     }
 }

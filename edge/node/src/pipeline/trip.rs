@@ -75,7 +75,7 @@ impl Trip {
         }
         let started = Instant::now();
         let result = match &route.target {
-            Target::Upstream(upstream) => send(self.pools.of(*upstream), request).await,
+            Target::Upstream(upstream) => send(self.pools.of(*upstream), Some(x.client), request).await,
             Target::Service(service) => serve(service, x, request).await,
         };
         x.request.extensions.insert(UpstreamTime(started.elapsed()));

@@ -1,4 +1,4 @@
-//! The body of an upstream's answer: enforces the idle timeout, and gives the connection back to the
+//! The body of an upstream's answer: enforces the time limits, and gives the connection back to the
 //! pool when the last byte is here.
 
 use std::pin::Pin;
@@ -6,81 +6,104 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
+use zephyr_edge_pipeline::proxy_status::ErrorType;
 
-use super::in_flight::InFlight;
-use super::pool::Pool;
-use super::{connect, count};
+use super::attempt::On;
+use super::counts::Failure;
+use super::in_flight::{InFlight, Visit};
+use super::line::Line;
+use super::timer::Timer;
+use super::{count, failure};
 use crate::body::Body;
 use crate::error::{BoxError, ProxyError, Source};
 
 pub(super) struct AnswerBody {
     body: Incoming,
-    /// None on HTTP/2, and once given back.
-    sender: Option<http1::SendRequest<Body>>,
-    pool: Arc<Pool>,
-    /// None once the last byte is here.
-    in_flight: Option<InFlight>,
+    status: StatusCode,
+    line: Arc<Line>,
+    /// None once the last byte is here, or none will come.
+    under_way: Option<(On, InFlight, Visit)>,
+    /// For HTTP/2; a connection of its own brings one along.
+    timer: Timer,
     /// Made when the body has to be waited for; most come with their head.
-    sleep: Option<Pin<Box<Sleep>>>,
     waits_since: Option<Instant>,
+    /// When all of it must be here.
+    due: Option<Instant>,
 }
 
 /// Wraps the body of an answer; one without bytes gives its connection back at once.
 pub(super) fn wrap(
     body: Incoming,
-    sender: Option<http1::SendRequest<Body>>,
-    pool: &Arc<Pool>,
-    in_flight: InFlight,
+    status: StatusCode,
+    on: On,
+    line: &Arc<Line>,
+    (in_flight, visit): (InFlight, Visit),
 ) -> Body {
     if body.is_end_stream() {
-        if let Some(sender) = sender {
-            pool.put(sender);
-        }
+        give_back(line, on);
         return Body::Empty;
     }
+    let limit = line.upstream.config.answer_timeout;
     Body::stream(AnswerBody {
         body,
-        sender,
-        pool: Arc::clone(pool),
-        in_flight: Some(in_flight),
-        sleep: None,
+        status,
+        line: Arc::clone(line),
+        under_way: Some((on, in_flight, visit)),
+        timer: Timer::default(),
         waits_since: None,
+        due: limit.map(|limit| Instant::now() + limit),
     })
+}
+
+fn give_back(line: &Line, on: On) {
+    if let On::Http1(conn) = on {
+        line.put(conn);
+    }
 }
 
 impl AnswerBody {
     fn ended(&mut self) {
-        self.in_flight = None;
-        if let Some(sender) = self.sender.take() {
-            self.pool.put(sender);
+        if let Some((on, ..)) = self.under_way.take() {
+            give_back(&self.line, on);
         }
     }
 
-    fn failed(&mut self, error: ProxyError) -> BoxError {
-        self.in_flight = None;
-        // Dropped, so that the connection ends and nothing of this answer is read as another one's.
-        self.sender = None;
+    fn failed(&mut self, failure: Failure, mut error: ProxyError) -> BoxError {
+        // The connection is dropped, so that nothing of this answer is read as another one's.
+        if let Some((_, mut in_flight, visit)) = self.under_way.take() {
+            visit.failed(failure);
+            in_flight.broke_off();
+        }
+        error.received = Some(self.status);
         error.into()
     }
 
-    /// Whether the body has been waited for too long. The timer is set again only when it rings.
-    fn timed_out(&mut self, cx: &mut Context<'_>) -> bool {
-        let limit = self.pool.upstream.config.idle_timeout;
+    /// Whether the body has been waited for too long.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let idle = self.line.upstream.config.idle_timeout;
         let since = *self.waits_since.get_or_insert_with(Instant::now);
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(since + limit)));
-        while sleep.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= since + limit {
-                return true;
-            }
-            sleep.as_mut().reset(since + limit);
-        }
-        false
+        let due = self.due.map_or(since + idle, |due| due.min(since + idle));
+        let timer = match &mut self.under_way {
+            Some((On::Http1(conn), ..)) => &mut conn.timer,
+            _ => &mut self.timer,
+        };
+        timer.poll(due, cx).is_ready()
+    }
+
+    fn late(&mut self) -> BoxError {
+        let upstream = &self.line.upstream;
+        count(&upstream.counts.timeouts);
+        let detail = "The upstream stopped in the middle of its answer.";
+        let error = ProxyError::new(Source::Upstream, StatusCode::GATEWAY_TIMEOUT, detail);
+        let cause = format!("upstream {}: the body took too long", upstream.name);
+        let error = error
+            .of_kind(ErrorType::HttpResponseTimeout)
+            .with_cause(cause);
+        self.failed(Failure::Timeout, error)
     }
 }
 
@@ -93,6 +116,9 @@ impl http_body::Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if this.due.is_some_and(|due| Instant::now() >= due) {
+            return Poll::Ready(Some(Err(this.late())));
+        }
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waits_since = None;
@@ -106,23 +132,14 @@ impl http_body::Body for AnswerBody {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                let error = connect::broken(&this.pool.upstream, error);
-                Poll::Ready(Some(Err(this.failed(error))))
+                let kind = match failure::is_disconnect(&error) {
+                    true => ErrorType::HttpResponseIncomplete,
+                    false => failure::kind(&error),
+                };
+                let error = failure::broken(&this.line.upstream, kind, error);
+                Poll::Ready(Some(Err(this.failed(Failure::Broken, error))))
             }
-            Poll::Pending if this.timed_out(cx) => {
-                let upstream = &this.pool.upstream;
-                count(&upstream.counts.timeouts);
-                let error = ProxyError::new(
-                    Source::Upstream,
-                    http::StatusCode::GATEWAY_TIMEOUT,
-                    "The upstream stopped in the middle of its answer.",
-                )
-                .with_cause(format!(
-                    "upstream {}: no more of the body for {:?}",
-                    upstream.name, upstream.config.idle_timeout
-                ));
-                Poll::Ready(Some(Err(this.failed(error))))
-            }
+            Poll::Pending if this.is_late(cx) => Poll::Ready(Some(Err(this.late()))),
             Poll::Pending => Poll::Pending,
         }
     }

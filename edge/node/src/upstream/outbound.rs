@@ -84,6 +84,6 @@ fn send_through(pool: Option<Arc<Pool>>, request: http::Request<Body>) -> Outbou
         parts
             .headers
             .append(header::VIA, HeaderValue::from_static(fields::VIA));
-        send(&pool, http::Request::from_parts(parts, body)).await
+        send(&pool, None, http::Request::from_parts(parts, body)).await
     })
 }

@@ -1,15 +1,12 @@
-//! Open connections to one upstream, of one worker thread. Locks are here only so that what holds a
-//! pool may travel between threads; nobody contends for them.
+//! Open connections of one worker thread. Locks are here only so that what holds a pool may travel
+//! between threads; nobody contends for them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
-use super::{Upstream, connect};
-use crate::body::Body;
-use crate::error::ProxyError;
+use super::line::Line;
+use super::{Endpoint, Upstream};
 
 /// The pools of a worker thread: one an upstream, in the order of the node's upstreams.
 #[derive(Debug)]
@@ -48,85 +45,40 @@ impl Pools {
     }
 }
 
-/// Open connections to one upstream.
+/// Open connections to the servers of one upstream.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) upstream: Arc<Upstream>,
-    idle: Mutex<Vec<Idle>>,
-    /// Held while a connection is made, so that requests share it and do not each make one.
-    http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
+    lines: Mutex<Vec<Arc<Line>>>,
 }
-
-#[derive(Debug)]
-struct Idle {
-    sender: http1::SendRequest<Body>,
-    since: Instant,
-}
-
-/// Connections looked at to find one that is ready; one whose request is still being sent is not.
-const LOOK_AT: usize = 4;
 
 impl Pool {
     fn new(upstream: Arc<Upstream>) -> Self {
         Self {
             upstream,
-            idle: Mutex::default(),
-            http2: tokio::sync::Mutex::default(),
+            lines: Mutex::default(),
         }
     }
 
-    /// The connection used last, if one is ready: it is the least likely to be stale.
-    pub(super) fn checkout(&self) -> Option<http1::SendRequest<Body>> {
-        let mut idle = self.idle.lock();
-        let mut at = idle.len();
-        let mut looked = 0;
-        while at > 0 && looked < LOOK_AT {
-            at -= 1;
-            let candidate = &idle[at];
-            if candidate.sender.is_closed()
-                || candidate.since.elapsed() >= self.upstream.config.pool_idle_timeout
-            {
-                idle.remove(at);
-            } else if candidate.sender.is_ready() {
-                return Some(idle.remove(at).sender);
-            } else {
-                looked += 1;
-            }
+    /// The connections to a server.
+    pub(super) fn line(&self, endpoint: &Arc<Endpoint>) -> Arc<Line> {
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.iter().find(|line| line.endpoint.id == endpoint.id) {
+            return Arc::clone(line);
         }
-        None
+        let line = Arc::new(Line::new(&self.upstream, endpoint));
+        lines.push(Arc::clone(&line));
+        line
     }
 
-    /// Keeps a connection for the next request.
-    pub(super) fn put(&self, sender: http1::SendRequest<Body>) {
-        if sender.is_closed() {
-            return;
-        }
-        let mut idle = self.idle.lock();
-        if idle.len() < self.upstream.config.pool_max_idle {
-            idle.push(Idle {
-                sender,
-                since: Instant::now(),
-            });
-        }
-    }
-
-    /// The shared HTTP/2 connection; made when there is none.
-    pub(super) async fn http2(&self) -> Result<http2::SendRequest<Body>, ProxyError> {
-        let mut shared = self.http2.lock().await;
-        if let Some(sender) = &*shared
-            && !sender.is_closed()
-        {
-            return Ok(sender.clone());
-        }
-        let sender = connect::http2(&self.upstream).await?;
-        *shared = Some(sender.clone());
-        Ok(sender)
-    }
-
+    /// Closes what is unused for too long, and what leads to servers that are gone.
     fn sweep(&self) {
-        let limit = self.upstream.config.pool_idle_timeout;
-        self.idle
-            .lock()
-            .retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < limit);
+        let cluster = self.upstream.cluster.load();
+        let is_there =
+            |line: &Line| cluster.endpoints.iter().any(|endpoint| endpoint.id == line.endpoint.id);
+        self.lines.lock().retain(|line| {
+            line.sweep();
+            is_there(line)
+        });
     }
 }

@@ -1,23 +1,32 @@
-//! Sends one request to an upstream, again if that is safe, and waits for the head of its answer.
+//! Sends one request to an upstream: chooses a server, tries another one when that is safe, within
+//! the budget and in time, and dresses the answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use zephyr_balancer::{Ask, hash};
+use zephyr_edge_pipeline::proxy_status::ErrorType;
 
-use super::in_flight::InFlight;
+use super::attempt::{Arrived, Missed, attempt};
+use super::cluster::Cluster;
+use super::form::{copy_of, is_idempotent, is_safe};
+use super::in_flight::{InFlight, is_gateway_failure};
+use super::line::Line;
 use super::pool::Pool;
 use super::sent_body::Steps;
-use super::{answer_body, connect, count};
+use super::{Upstream, answer_body, count, failure, hedge, random};
 use crate::body::Body;
+use crate::config::{HashBy, PolicyName, RetryOn};
 use crate::error::{ProxyError, Source};
 use crate::fields;
-use crate::limited_body::BodyTooLarge;
 
-/// Stale connections in a row before a new one is made for certain.
-const STALE_TRIES: u32 = 2;
+/// Other addresses tried when no connection can be made, whatever `retries` says: a name with an
+/// address that does not work from here must not fail requests.
+const FALLBACKS: u32 = 2;
 
 /// Sends a request in origin form and answers with the upstream's answer: hop-by-hop fields gone,
 /// `Via` added.
@@ -27,218 +36,235 @@ const STALE_TRIES: u32 = 2;
 /// 502, 503 or 504, or the client's own fault when its body broke off.
 pub(crate) async fn send(
     pool: &Arc<Pool>,
+    client: Option<IpAddr>,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, ProxyError> {
     let upstream = &pool.upstream;
-    let in_flight = InFlight::enter(upstream)?;
+    let mut in_flight = InFlight::enter(upstream)?;
     count(&upstream.counts.requests);
     let steps = (!request.body().is_end_stream()).then(Steps::default);
     if let Some(steps) = &steps {
         let (parts, body) = request.into_parts();
         request = Request::from_parts(parts, steps.of(body));
     }
-    if upstream.config.http2 {
-        return send_http2(pool, request, steps.as_ref(), in_flight).await;
-    }
-    // On a connection of its own a request is never repeated by the node: whoever asked may.
-    let repeatable = steps.is_none() && is_idempotent(request.method());
-    let mut stale = 0;
-    loop {
-        let pooled = if stale < STALE_TRIES {
-            pool.checkout()
-        } else {
-            None
-        };
-        let (mut sender, reused) = match pooled {
-            Some(sender) => (sender, true),
-            None => (connect::http1(upstream).await?, false),
-        };
-        let copy = (reused && repeatable).then(|| copy_of(&request));
-        *request.version_mut() = Version::HTTP_11;
-        let answer = sender.try_send_request(request);
-        let failed = match wait(&in_flight, steps.as_ref(), answer).await? {
-            Ok(answer) => {
-                let (mut parts, body) = answer.into_parts();
-                clean(&in_flight, &mut parts)?;
-                let body = answer_body::wrap(body, Some(sender), pool, in_flight);
-                return Ok(Response::from_parts(parts, body));
+    let only = {
+        let cluster = upstream.cluster.load();
+        let only = cluster.pool.is_trivial().then(|| &cluster.endpoints[0]);
+        only.map(|endpoint| pool.line(endpoint))
+    };
+    let result = match only {
+        Some(line) => attempt(&line, request, steps.as_ref(), false)
+            .await
+            .map(|arrived| (arrived, line))
+            .map_err(|missed| missed.error),
+        // Boxed, so that the way of a single server does not pay for the size of this.
+        None => Box::pin(balance(pool, client, request, steps.as_ref())).await,
+    };
+    match result {
+        Ok((arrived, line)) => {
+            in_flight.outcome(!is_gateway_failure(arrived.answer.status()));
+            finish(arrived, &line, in_flight)
+        }
+        Err(error) => {
+            if error.source == Source::Upstream {
+                in_flight.outcome(false);
             }
-            Err(failed) => failed,
+            Err(error)
+        }
+    }
+}
+
+/// Which servers have been tried, and what the choice goes by.
+pub(super) struct Choice {
+    key: u64,
+    tried: Vec<usize>,
+}
+
+impl Choice {
+    /// The next server to try.
+    pub(super) fn next(&mut self, upstream: &Upstream, cluster: &Cluster) -> Option<usize> {
+        let ask = Ask {
+            now: upstream.now(),
+            random: random::number(),
+            key: self.key,
+            avoid: &self.tried,
         };
-        request = match again(failed, copy, reused) {
-            Ok(request) => request,
-            Err(error) => return Err(failure(&in_flight, error)),
-        };
-        stale += 1;
-        count(&upstream.counts.retries);
+        let next = cluster.pool.pick(&ask)?;
+        self.tried.push(next);
+        Some(next)
     }
 }
 
-/// The request to send again, if it may be.
-fn again(
-    mut failed: TrySendError<Request<Body>>,
-    copy: Option<Request<Body>>,
-    reused: bool,
-) -> Result<Request<Body>, hyper::Error> {
-    let unsent = failed.take_message();
-    let error = failed.into_error();
-    // Only what may have been closed while nobody looked; a fresh connection that fails says
-    // something about the upstream.
-    let stale = reused && (error.is_canceled() || error.is_closed() || is_disconnect(&error));
-    match (unsent, copy) {
-        (Some(request), _) if reused => Ok(request),
-        (None, Some(copy)) if stale => Ok(copy),
-        _ => Err(error),
-    }
-}
-
-/// The connection ended before any byte of an answer.
-fn is_disconnect(error: &hyper::Error) -> bool {
-    use std::error::Error as _;
-    if error.is_incomplete_message() {
-        return true;
-    }
-    let io = error
-        .source()
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    io.is_some_and(|io| {
-        matches!(
-            io.kind(),
-            std::io::ErrorKind::ConnectionReset
-                | std::io::ErrorKind::BrokenPipe
-                | std::io::ErrorKind::ConnectionAborted
-        )
-    })
-}
-
-async fn send_http2(
+async fn balance(
     pool: &Arc<Pool>,
+    client: Option<IpAddr>,
     mut request: Request<Body>,
     steps: Option<&Steps>,
+) -> Result<(Arrived, Arc<Line>), ProxyError> {
+    let upstream = &pool.upstream;
+    let config = &upstream.config;
+    let cluster = upstream.servers().await?;
+    let began = Instant::now();
+    let mut choice = Choice {
+        key: key_of(upstream, client, &request),
+        tried: Vec::new(),
+    };
+    let repeatable = steps.is_none() && is_idempotent(request.method());
+    let hedged = config
+        .hedge_after
+        .filter(|_| steps.is_none() && is_safe(request.method()));
+    let repeats_errors = repeatable && config.retry_on.contains(&RetryOn::ServerError);
+    let (mut retries, mut fallbacks) = (config.retries, FALLBACKS);
+    let mut at = choice
+        .next(upstream, &cluster)
+        .ok_or_else(|| no_servers(upstream, ErrorType::DestinationUnavailable))?;
+    loop {
+        let line = pool.line(&cluster.endpoints[at]);
+        let elsewhere = retries > 0 && choice.tried.len() < cluster.endpoints.len();
+        let spare = (repeats_errors && elsewhere).then(|| copy_of(&request));
+        let result = match hedged {
+            Some(after) if choice.tried.len() == 1 => {
+                hedge::send(pool, &cluster, &mut choice, at, request, after).await
+            }
+            _ => attempt(&line, request, steps, elsewhere).await,
+        };
+        let (missed, answered) = match result {
+            Ok(arrived) => match spare {
+                Some(spare) if is_gateway_failure(arrived.answer.status()) => {
+                    let missed = Missed {
+                        error: no_servers(upstream, ErrorType::DestinationUnavailable),
+                        why: RetryOn::ServerError,
+                        request: Some(spare),
+                    };
+                    (missed, Some(arrived))
+                }
+                _ => {
+                    let line = pool.line(arrived.visit.endpoint());
+                    return Ok((arrived, line));
+                }
+            },
+            Err(missed) => (missed, None),
+        };
+        let fallback = missed.why == RetryOn::Connect && fallbacks > 0;
+        let next = missed
+            .request
+            .filter(|_| missed.error.source == Source::Upstream)
+            .filter(|_| fallback || retries > 0 && config.retry_on.contains(&missed.why))
+            .filter(|_| began.elapsed() < config.retry_within)
+            .and_then(|request| Some((request, choice.next(upstream, &cluster)?)))
+            // What never left loads nobody, so it takes nothing from the budget.
+            .filter(|_| fallback || upstream.may_retry());
+        match (next, answered) {
+            (Some((again, next)), _) => {
+                tracing::debug!(upstream = &*upstream.name, why = ?missed.why, "sent to another server");
+                count(&upstream.counts.retries);
+                if fallback {
+                    fallbacks -= 1;
+                } else {
+                    retries -= 1;
+                }
+                (request, at) = (again, next);
+            }
+            (None, Some(arrived)) => return Ok((arrived, line)),
+            (None, None) => return Err(missed.error),
+        }
+    }
+}
+
+impl Upstream {
+    /// Takes a retry out of the budget.
+    pub(super) fn may_retry(&self) -> bool {
+        let requests = self.counts.requests.load(Relaxed);
+        let may = self.budget.withdraw(requests, self.now());
+        if !may {
+            count(&self.counts.over_budget);
+        }
+        may
+    }
+
+    /// The servers there are; waits for names that are being looked up for the first time.
+    async fn servers(&self) -> Result<Arc<Cluster>, ProxyError> {
+        let until = tokio::time::Instant::now() + self.config.connect_timeout;
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            let cluster = self.cluster.load_full();
+            if !cluster.endpoints.is_empty() {
+                return Ok(cluster);
+            }
+            if let Some(problem) = cluster.problem {
+                return Err(no_servers(self, problem));
+            }
+            if tokio::time::timeout_at(until, changed).await.is_err() {
+                return Err(no_servers(self, ErrorType::DnsTimeout));
+            }
+        }
+    }
+}
+
+fn no_servers(upstream: &Upstream, kind: ErrorType) -> ProxyError {
+    let (status, detail) = match kind {
+        ErrorType::DnsTimeout => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "The upstream's name could not be resolved in time.",
+        ),
+        ErrorType::DnsError => (
+            StatusCode::BAD_GATEWAY,
+            "The upstream's name cannot be resolved.",
+        ),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The upstream has no server to ask.",
+        ),
+    };
+    ProxyError::new(Source::Upstream, status, detail)
+        .of_kind(kind)
+        .with_cause(format!("upstream {}: no addresses", upstream.name))
+        .retryable()
+}
+
+/// What a hash ring goes by.
+fn key_of(upstream: &Upstream, client: Option<IpAddr>, request: &Request<Body>) -> u64 {
+    if upstream.config.policy != PolicyName::RingHash {
+        return 0;
+    }
+    let address = || match client {
+        Some(IpAddr::V4(ip)) => hash(&ip.octets()),
+        Some(IpAddr::V6(ip)) => hash(&ip.octets()),
+        None => 0,
+    };
+    match &upstream.config.hash_by {
+        HashBy::Ip => address(),
+        HashBy::Path => hash(request.uri().path().as_bytes()),
+        HashBy::Header(name) => {
+            let value = request.headers().get(name);
+            value.map_or_else(address, |value| hash(value.as_bytes()))
+        }
+    }
+}
+
+fn finish(
+    arrived: Arrived,
+    line: &Arc<Line>,
     in_flight: InFlight,
 ) -> Result<Response<Body>, ProxyError> {
-    let upstream = &pool.upstream;
-    to_http2(&mut request, upstream.config.url.authority());
-    let mut tries = 0;
-    loop {
-        let mut sender = pool.http2().await?;
-        tries += 1;
-        if let Err(error) = sender.ready().await {
-            if tries <= STALE_TRIES {
-                continue;
-            }
-            return Err(connect::broken(upstream, error));
-        }
-        let answer = sender.try_send_request(request);
-        match wait(&in_flight, steps, answer).await? {
-            Ok(answer) => {
-                let (mut parts, body) = answer.into_parts();
-                clean(&in_flight, &mut parts)?;
-                parts.version = Version::HTTP_11;
-                return Ok(Response::from_parts(
-                    parts,
-                    answer_body::wrap(body, None, pool, in_flight),
-                ));
-            }
-            Err(mut failed) => match failed.take_message() {
-                Some(unsent) if tries <= STALE_TRIES => {
-                    count(&upstream.counts.retries);
-                    request = unsent;
-                }
-                _ => return Err(failure(&in_flight, failed.into_error())),
-            },
-        }
-    }
-}
-
-/// On HTTP/2 scheme and authority are part of the target, and take the place of `Host`.
-fn to_http2(request: &mut Request<Body>, fallback: &http::uri::Authority) {
-    let host = request.headers_mut().remove(header::HOST);
-    let authority = host.and_then(|host| http::uri::Authority::try_from(host.as_bytes()).ok());
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(http::uri::Scheme::HTTP);
-    parts.authority = Some(authority.unwrap_or_else(|| fallback.clone()));
-    parts.path_and_query = request.uri().path_and_query().cloned();
-    if let Ok(uri) = http::Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    *request.version_mut() = Version::HTTP_2;
-}
-
-/// Waits for the head of an answer. The limit starts anew while the request's body moves.
-async fn wait(
-    in_flight: &InFlight,
-    steps: Option<&Steps>,
-    answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
-) -> Result<Result<Response<Incoming>, TrySendError<Request<Body>>>, ProxyError> {
-    let upstream = in_flight.upstream();
-    let limit = upstream.config.first_byte_timeout;
-    let mut answer = std::pin::pin!(answer);
-    loop {
-        let before = steps.map(Steps::taken);
-        if let Ok(result) = tokio::time::timeout(limit, answer.as_mut()).await {
-            return Ok(result);
-        }
-        if before == steps.map(Steps::taken) {
-            count(&upstream.counts.timeouts);
-            let detail = "The upstream did not answer in time.";
-            let error = ProxyError::new(Source::Upstream, StatusCode::GATEWAY_TIMEOUT, detail);
-            return Err(error.with_cause(format!(
-                "upstream {}: no head of an answer within {limit:?}",
-                upstream.name
-            )));
-        }
-    }
-}
-
-/// What went wrong at the upstream, or at the client whose body was being sent.
-fn failure(in_flight: &InFlight, error: hyper::Error) -> ProxyError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(error) = cause {
-        if error.is::<BodyTooLarge>() {
-            let detail = "The request's body is larger than this server takes.";
-            return ProxyError::new(Source::Client, StatusCode::PAYLOAD_TOO_LARGE, detail);
-        }
-        cause = error.source();
-    }
-    if error.is_user() {
-        let detail = "The request's body broke off or is not framed as it says.";
-        return ProxyError::new(Source::Client, StatusCode::BAD_REQUEST, detail)
-            .with_cause(connect::chain(&error));
-    }
-    connect::broken(in_flight.upstream(), error)
-}
-
-fn clean(in_flight: &InFlight, parts: &mut http::response::Parts) -> Result<(), ProxyError> {
+    let Arrived { answer, on, visit } = arrived;
+    let (mut parts, body) = answer.into_parts();
     if parts.status.is_informational() {
         // The node asks for no upgrade, so 101 is no answer to what it has sent.
         let cause = format!("status {}", parts.status.as_u16());
-        return Err(connect::broken(in_flight.upstream(), cause));
+        let kind = ErrorType::HttpProtocolError;
+        return Err(failure::broken(&line.upstream, kind, cause));
     }
     if parts.headers.contains_key(header::TRANSFER_ENCODING) {
         // RFC 9112, section 6.3: the encoding overrides the length, which must not be passed on.
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     fields::remove_hop_by_hop(&mut parts.headers);
-    parts
-        .headers
-        .append(header::VIA, HeaderValue::from_static(fields::VIA));
-    Ok(())
-}
-
-/// RFC 9110, section 9.2.2.
-fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
-    )
-}
-
-/// A request without a body once more.
-fn copy_of(request: &Request<Body>) -> Request<Body> {
-    let mut copy = Request::new(Body::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
+    let via = HeaderValue::from_static(fields::VIA);
+    parts.headers.append(header::VIA, via);
+    parts.version = http::Version::HTTP_11;
+    let body = answer_body::wrap(body, parts.status, on, line, (in_flight, visit));
+    Ok(Response::from_parts(parts, body))
 }

@@ -43,15 +43,6 @@ fn the_reference_file_is_valid() {
     assert_eq!(config.node.data_dir, Path::new("/base/.zephyr/edge"));
 }
 
-/// Other hosts can, so it is not an error of the file.
-#[test]
-fn a_node_says_that_it_cannot_ask_over_tls() {
-    let text = reference().replacen("http://127.0.0.1:8081", "https://a.example", 2);
-    let config = parse(&text).unwrap();
-    assert_snapshot!(config.check_for_node().unwrap_err(), @"zephyr.toml: upstreams.origin.url: TLS to an upstream is not there yet on a node; use http");
-    assert!(parse(&reference()).unwrap().check_for_node().is_ok());
-}
-
 /// Every line that stands commented out as `# key = value` is a default: with it, the file must
 /// still be valid and mean the same.
 #[test]
@@ -90,7 +81,7 @@ fn is_setting(text: &str) -> bool {
 
 #[test]
 fn errors_say_file_line_and_column() {
-    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `log`, `control`, `upstreams`, `kv`, `limiter`, `cache`, `components`, `routes`");
+    assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `components`, `routes`");
     assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `max_variants`, `collapse_timeout`");
     assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @r#"zephyr.toml:12:13: "1MB" is not a size: a whole number and B, KiB, MiB or GiB, such as "64KiB""#);
     assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"zephyr.toml:12:13: invalid type: integer `5`, expected a string");

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod admin;
+mod balancing;
 mod cache;
 mod config;
 mod control;
+mod faults;
 mod filters;
 mod forwarding;
 mod framing;
@@ -15,4 +17,5 @@ mod services;
 mod shutdown;
 mod spin;
 mod support;
+mod upstream_tls;
 mod upstreams;

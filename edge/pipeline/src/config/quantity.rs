@@ -83,6 +83,22 @@ pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     Ok(value)
 }
 
+/// A duration that is not zero, for a key that has no default.
+pub(super) fn some_positive<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    positive(deserializer).map(Some)
+}
+
+/// A share, 0 to 1.
+pub(super) fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if !(0.0..=1.0).contains(&value) {
+        return Err(serde::de::Error::custom("must be 0 to 1"));
+    }
+    Ok(value)
+}
+
 /// A number that is not zero.
 pub(super) fn at_least_one<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
