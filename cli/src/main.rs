@@ -4,6 +4,7 @@
 //! `origin/server`. Each subcommand is a module with its options and one `run`. Exit codes: 0 when
 //! all went well, 1 when something failed, 2 for a wrong command line or configuration.
 
+mod cache;
 mod completions;
 mod component;
 mod dev;
@@ -63,6 +64,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Fill an empty database with listings to play with
     Seed(seed::Args),
+    /// Tell what a cache makes of an answer
+    Cache(cache::Args),
     /// Work with components
     Component(component::Args),
     /// Print a completion script for a shell
@@ -89,6 +92,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Origin(args) => origin::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Seed(args) => seed::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Component(args) => component::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

@@ -23,7 +23,8 @@ impl Turns {
         let mut total = 0;
         let mut best: Option<usize> = None;
         for index in (0..count).filter(|index| in_question(*index)) {
-            let share = i64::try_from(server(index).share(now, slow_start)).unwrap_or(i64::MAX / 4096);
+            let share =
+                i64::try_from(server(index).share(now, slow_start)).unwrap_or(i64::MAX / 4096);
             turns[index] = turns[index].saturating_add(share);
             total += share;
             if best.is_none_or(|best| turns[index] > turns[best]) {

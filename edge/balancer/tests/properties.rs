@@ -162,15 +162,23 @@ proptest! {
 #[test]
 fn the_faster_server_is_asked_more() {
     let pool = pool(&[1, 1], Policy::P2c, None);
-    pool.servers()[0].latency.observe(Duration::from_millis(100), SECOND);
-    pool.servers()[1].latency.observe(Duration::from_millis(1), SECOND);
+    pool.servers()[0]
+        .latency
+        .observe(Duration::from_millis(100), SECOND);
+    pool.servers()[1]
+        .latency
+        .observe(Duration::from_millis(1), SECOND);
     let mut asked: HashMap<usize, u32> = HashMap::new();
     for number in 0..1000 {
-        *asked.entry(pool.pick(&ask(number, SECOND)).unwrap()).or_default() += 1;
+        *asked
+            .entry(pool.pick(&ask(number, SECOND)).unwrap())
+            .or_default() += 1;
     }
     assert_eq!(asked.get(&1), Some(&1000));
     // A minute later nobody knows any more how slow it was, and it is tried again.
-    pool.servers()[1].latency.observe(Duration::from_millis(1), 120 * SECOND);
+    pool.servers()[1]
+        .latency
+        .observe(Duration::from_millis(1), 120 * SECOND);
     let again = (0..100).any(|number| pool.pick(&ask(number, 120 * SECOND)) == Some(0));
     assert!(again);
 }

@@ -9,7 +9,7 @@ use crate::date;
 use crate::freshness::Freshness;
 use crate::part::Part as Stretch;
 use crate::range::{self, Range};
-use crate::status::Status;
+use crate::status::{self, Status};
 use crate::{conditional, groups, stored::Head};
 
 /// `Cache-Status` (RFC 9211).
@@ -176,6 +176,19 @@ pub fn to_client(
 pub fn tell(headers: &mut HeaderMap, status: &Status<'_>) {
     let before = joined(headers, &CACHE_STATUS);
     headers.insert(CACHE_STATUS, status_value(before.as_ref(), status));
+}
+
+/// Adds the key that was looked up to this cache's member, which stands last (RFC 9211, section 2.7).
+pub fn tell_key(headers: &mut HeaderMap, key: &str) {
+    let Some(told) = headers.get(&CACHE_STATUS) else {
+        return;
+    };
+    let mut text = told.as_bytes().to_vec();
+    text.extend_from_slice(b"; key=");
+    status::append_string(&mut text, key);
+    if let Ok(value) = HeaderValue::from_bytes(&text) {
+        headers.insert(CACHE_STATUS, value);
+    }
 }
 
 /// The lines of a field as one, in bytes of their own.

@@ -158,7 +158,7 @@ pub(crate) fn delta(text: &str) -> Option<u32> {
 }
 
 /// The next directive: its name, its value without quotes, and what follows.
-fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
+pub(crate) fn directive(text: &str) -> Option<(&str, Option<&str>, &str)> {
     let text = text.trim_start_matches([' ', '\t', ',']);
     if text.is_empty() {
         return None;

@@ -11,7 +11,7 @@ use crate::cache_control::{CacheControl, MAX_DELTA};
 use crate::date;
 
 /// The longest heuristic lifetime, in seconds (section 4.2.2 leaves it open).
-const MAX_HEURISTIC: i64 = 86_400;
+pub(crate) const MAX_HEURISTIC: u32 = 86_400;
 
 /// For how long an answer may be served stale when the upstream cannot be reached and the answer does
 /// not say, in seconds (section 4.2.4 leaves it open).
@@ -126,7 +126,7 @@ pub(crate) fn heuristic(response: &HeaderMap, now: i64) -> u32 {
         return 0;
     };
     let date = field_date(response, &header::DATE, now).unwrap_or(now);
-    delta((date.saturating_sub(modified) / 10).min(MAX_HEURISTIC))
+    delta((date.saturating_sub(modified) / 10).min(i64::from(MAX_HEURISTIC)))
 }
 
 /// Status codes that may be fresh without saying so (RFC 9110, section 15.1).

@@ -52,7 +52,7 @@ fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<St
         return resolve(&format!("{scheme}://{rest}"), scheme, authority, path);
     }
     if target.starts_with('/') {
-        return Some(format!("{scheme}://{authority}{target}"));
+        return Some(format!("{scheme}://{authority}{}", without_dots(target)));
     }
     if target.contains("://") {
         let uri: Uri = target.parse().ok()?;
@@ -63,19 +63,57 @@ fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<St
         let target = uri
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
-        return same.then(|| format!("{scheme}://{authority}{target}"));
+        return same.then(|| format!("{scheme}://{authority}{}", without_dots(target)));
     }
-    if target.is_empty() || target.contains(':') {
+    let scheme_like = target.split(['/', '?']).next().unwrap_or_default();
+    if target.is_empty() || scheme_like.contains(':') {
         return None;
+    }
+    if target.starts_with('?') {
+        return Some(format!("{scheme}://{authority}{path}{target}"));
     }
     // Relative to the request's path, without its last segment.
     let folder = &path[..=path.rfind('/')?];
-    (!target.contains("..")).then(|| format!("{scheme}://{authority}{folder}{target}"))
+    let target = without_dots(&format!("{folder}{target}"));
+    Some(format!("{scheme}://{authority}{target}"))
+}
+
+/// A path and query without dot segments (RFC 3986, section 5.2.4).
+fn without_dots(target: &str) -> String {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let mut segments: Vec<&str> = Vec::new();
+    let mut rest = path.split('/').skip(1).peekable();
+    while let Some(segment) = rest.next() {
+        let last = rest.peek().is_none();
+        match segment {
+            "." => {}
+            ".." => {
+                segments.pop();
+            }
+            segment => {
+                segments.push(segment);
+                continue;
+            }
+        }
+        if last {
+            segments.push("");
+        }
+    }
+    let mut out = format!("/{}", segments.join("/"));
+    if let Some(query) = query {
+        out.push('?');
+        out.push_str(query);
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -90,6 +128,22 @@ mod tests {
         assert_eq!(named("/b?c#d"), ["http://a.example/b?c"]);
         assert_eq!(named("http://A.example/b"), ["http://a.example/b"]);
         assert_eq!(named("z"), ["http://a.example/x/z"]);
+        for (target, expected) in [
+            ("../z", "/z"),
+            ("../../z", "/z"),
+            ("./z/./a/../b?c=../d", "/x/z/b?c=../d"),
+            ("/a/..", "/"),
+            ("/a/b/.", "/a/b/"),
+            ("..", "/"),
+            ("?z", "/x/y?z"),
+            ("z?a:b", "/x/z?a:b"),
+        ] {
+            assert_eq!(
+                named(target),
+                [format!("http://a.example{expected}")],
+                "{target}"
+            );
+        }
         assert_eq!(named("//a.example/b"), ["http://a.example/b"]);
         for foreign in [
             "http://b.example/b",
@@ -117,7 +171,7 @@ mod tests {
         ] {
             assert!(names(own), "{own}");
         }
-        for other in ["/x/y", "/x/y?Z", "https://a.example/x/y?z", "", "?z"] {
+        for other in ["/x/y", "/x/y?Z", "https://a.example/x/y?z", ""] {
             assert!(!names(other), "{other}");
         }
     }
@@ -127,5 +181,15 @@ mod tests {
         assert!(is_unsafe(&Method::POST) && is_unsafe(&Method::from_bytes(b"PURGE").unwrap()));
         assert!(!is_unsafe(&Method::GET) && !is_unsafe(&Method::OPTIONS));
         assert!(has_changed(StatusCode::CREATED) && !has_changed(StatusCode::NOT_FOUND));
+    }
+
+    proptest! {
+        #[test]
+        fn no_target_is_too_odd(target in "[a-c./?:#]{0,20}") {
+            let headers = crate::fields(&[("location", &target)]);
+            for url in also(&headers, "http", "a.example", "/x/y") {
+                prop_assert!(url.starts_with("http://a.example/"), "{}", url);
+            }
+        }
     }
 }

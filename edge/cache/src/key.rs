@@ -1,5 +1,6 @@
 //! The cache key: what must be equal for two requests to share an answer (RFC 9111, section 2).
 
+use http::Uri;
 use zephyr_edge_core::cache_policy::CacheDirectives;
 
 /// Appends the key of a request: scheme, authority, path, query, and what filters added. The method
@@ -37,6 +38,21 @@ pub fn effective_query<'a>(
         .key_query
         .as_ref()
         .map_or(query, |query| query.as_deref())
+}
+
+/// The key for people to read, in `Cache-Status`: the URL that counts, and what filters added.
+#[must_use]
+pub fn shown(scheme: &str, authority: &str, uri: &Uri, filters: &CacheDirectives) -> String {
+    let mut text = format!("{scheme}://{authority}{}", uri.path());
+    if let Some(query) = effective_query(uri.query(), filters) {
+        text.push('?');
+        text.push_str(query);
+    }
+    for part in &filters.key_parts {
+        text.push(' ');
+        text.push_str(part);
+    }
+    text
 }
 
 fn push(key: &mut Vec<u8>, kind: u8, part: &str) {
@@ -88,6 +104,18 @@ mod tests {
         for (at, one) in keys.iter().enumerate() {
             assert!(keys[at + 1..].iter().all(|other| other != one), "{one:?}");
         }
+    }
+
+    #[test]
+    fn a_key_can_be_shown() {
+        let uri = Uri::from_static("/x?a=1&utm=2");
+        let filters = filters(Some(Some("a=1")), &["beta"]);
+        let text = shown("http", "a.example", &uri, &filters);
+        assert_eq!(text, "http://a.example/x?a=1 beta");
+        let mut headers = crate::fields(&[("cache-status", "Zephyr; hit")]);
+        crate::answer::tell_key(&mut headers, &text);
+        let told = "Zephyr; hit; key=\"http://a.example/x?a=1 beta\"";
+        assert_eq!(headers["cache-status"], told);
     }
 
     proptest! {

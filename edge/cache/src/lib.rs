@@ -14,13 +14,14 @@
 //! * [`revalidate`]: how to ask the upstream, and what its answer changes (sections 4.3.1 to 4.3.4)
 //! * [`invalidate`], [`groups`], [`name`], [`purge`]: what does a write or a purge drop? (section 4.4,
 //!   RFC 9875)
-//! * [`status`]: how to tell what was done (RFC 9211)
+//! * [`status`]: how to tell what was done (RFC 9211); [`explain`]: why, in words
 
 pub mod age;
 pub mod answer;
 pub mod cache_control;
 pub mod conditional;
 pub mod date;
+pub mod explain;
 pub mod freshness;
 pub mod groups;
 pub mod invalidate;

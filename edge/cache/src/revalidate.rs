@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::cache_control::CacheControl;
 use crate::stored::Head;
 use crate::{answer, conditional};
 
@@ -112,6 +113,16 @@ pub fn freshened(stored: &Head, not_modified: &HeaderMap, arrived: Duration) -> 
     update(&mut headers, not_modified);
     answer::set_date(&mut headers, arrived);
     headers
+}
+
+/// Gives the client what the upstream has just said to it alone: fields of a 304 or a HEAD that are
+/// not stored (RFC 9111, sections 5.2.2.4 and 5.2.2.7).
+pub fn hand_on(client: &mut HeaderMap, updated: &HeaderMap, new: &HeaderMap) {
+    for name in CacheControl::for_this_cache(updated).0.unstored {
+        for value in new.get_all(&name) {
+            client.append(name.clone(), value.clone());
+        }
+    }
 }
 
 /// Takes the fields of a 304 over (section 3.2).

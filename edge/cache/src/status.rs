@@ -53,13 +53,19 @@ impl Status<'_> {
             if is_token(detail) {
                 text.extend_from_slice(detail.as_bytes());
             } else {
-                text.push(b'"');
-                let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte);
-                text.extend(detail.bytes().filter(plain));
-                text.push(b'"');
+                append_string(text, detail);
             }
         }
     }
+}
+
+/// A String of structured fields (RFC 9651, section 3.3.3), without what one cannot hold and what would
+/// have to be escaped.
+pub(crate) fn append_string(text: &mut Vec<u8>, string: &str) {
+    text.push(b'"');
+    let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte);
+    text.extend(string.bytes().filter(plain));
+    text.push(b'"');
 }
 
 /// Decimal digits, without the machinery of formatting: every hit has one.

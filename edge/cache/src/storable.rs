@@ -52,8 +52,9 @@ impl Candidate<'_> {
             return Err(NotStorable::Method);
         }
         let part = self.status == StatusCode::PARTIAL_CONTENT;
+        // 304, 412 and 416 tell about the request's own conditions and range, not about its URL.
         if self.status.is_informational()
-            || self.status == StatusCode::NOT_MODIFIED
+            || matches!(self.status.as_u16(), 304 | 412 | 416)
             || (part && Part::of(self.request, self.response).is_none())
         {
             return Err(NotStorable::Status);
@@ -205,7 +206,13 @@ mod tests {
             assert_eq!(of(200, &[field]), Err(why), "{field:?}");
         }
         assert_eq!(of(206, &[("cache-control", "max-age=60")]), Err("status"));
-        assert_eq!(of(304, &[("cache-control", "max-age=60")]), Err("status"));
+        for status in [304, 412, 416] {
+            assert_eq!(
+                of(status, &[("cache-control", "max-age=60")]),
+                Err("status"),
+                "{status}"
+            );
+        }
         let none = CacheDirectives::default();
         let no_store = [("cache-control", "no-store")];
         let fresh = [("cache-control", "max-age=60")];

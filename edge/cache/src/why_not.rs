@@ -7,7 +7,7 @@ pub enum NotStorable {
     Bypass,
     /// The method is neither GET nor a POST whose answer stands for a GET.
     Method,
-    /// No answer of its own (1xx, 304), or a part of one that cannot be placed.
+    /// No answer of its own (1xx, 304, 412, 416), or a part of one that cannot be placed.
     Status,
     /// `must-understand`, and the status is not known.
     MustUnderstand,

@@ -1,14 +1,15 @@
 //! The response cache: the decisions are `zephyr-cache`'s, the store and the waiting are here.
 //!
-//! One cache serves all workers. It keeps whole answers in memory, in shards with a lock each that is
-//! never held over an await ([`shard`]). A miss streams to its client while it is collected
-//! ([`fill`]); others that ask for the same wait for it ([`flight`]). Purging marks names and touches
-//! no entry ([`tags`]).
+//! One cache serves all workers. It keeps answers in memory, in shards with a lock each that is never
+//! held over an await ([`shard`]), and on disk when it is given a folder ([`shelf`]). A miss streams to
+//! its client while it is collected ([`fill`]); others that ask for the same follow it ([`flight`]).
+//! Purging marks names and touches no entry ([`tags`]).
 //!
 //! What a filter wrote for one client (`pending`) is not here: the pipeline applies it later.
 
 mod answer;
 mod clock;
+mod content;
 mod fill;
 mod flight;
 mod forward;
@@ -16,11 +17,12 @@ mod head;
 mod keep;
 mod key;
 mod lookup;
-mod pipe;
+mod record;
 mod refresh;
 mod rest;
 mod serve;
 mod shard;
+mod shelf;
 mod splice;
 mod stored;
 mod tags;
@@ -41,6 +43,8 @@ use crate::error::ProxyError;
 use crate::exchange::Exchange;
 
 pub use zephyr_cache::Purge;
+use zephyr_store::{Disk, Purges};
+pub use zephyr_store::{DiskConfig, DiskStats, OpenError};
 
 /// How the cache is set up.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +57,8 @@ pub struct CacheConfig {
     pub max_variants: usize,
     /// How long a miss waits for another one's answer.
     pub collapse_timeout: Duration,
+    /// Whether `Cache-Status` tells the key that was looked up (RFC 9211, section 2.7).
+    pub status_key: bool,
 }
 
 /// Counts since the start, and what there is now.
@@ -66,6 +72,8 @@ pub struct CacheStats {
     pub entries: u64,
     /// Bytes they take.
     pub bytes: u64,
+    /// Keys whose answers had to make room.
+    pub evicted: u64,
 }
 
 /// The cache of a node.
@@ -77,7 +85,10 @@ pub struct Cache {
     tags: tags::Tags,
     clock: clock::Clock,
     /// The largest body that is stored.
-    largest: usize,
+    largest: u64,
+    /// The largest that is held in memory.
+    largest_in_memory: usize,
+    disk: Option<Arc<Disk>>,
     /// Bytes of answers that are on their way into the store.
     filling: AtomicUsize,
 }
@@ -117,11 +128,54 @@ impl Cache {
         Self::with_clock(config, clock::Clock::System)
     }
 
+    /// A cache with what it has on disk. Bodies larger than `memory_object_max` are on disk only. This
+    /// waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], when the folder cannot be used.
+    pub fn on_disk(
+        config: CacheConfig,
+        disk: DiskConfig,
+        memory_object_max: u64,
+    ) -> Result<Arc<Self>, OpenError> {
+        Self::on_disk_with_clock(config, disk, memory_object_max, clock::Clock::System)
+    }
+
+    fn on_disk_with_clock(
+        config: CacheConfig,
+        disk: DiskConfig,
+        memory_object_max: u64,
+        clock: clock::Clock,
+    ) -> Result<Arc<Self>, OpenError> {
+        let (disk, purges) = Disk::open(disk)?;
+        let in_memory = memory_object_max.min(config.max_object_bytes);
+        Ok(Self::of(config, in_memory, Some(disk), purges, clock))
+    }
+
     fn with_clock(config: CacheConfig, clock: clock::Clock) -> Arc<Self> {
-        let room = config.max_bytes / config.max_object_bytes.max(1) / LARGEST_PER_SLOT;
+        let in_memory = config.max_object_bytes;
+        Self::of(config, in_memory, None, Purges::in_memory(), clock)
+    }
+
+    fn of(
+        config: CacheConfig,
+        in_memory: u64,
+        disk: Option<Disk>,
+        purges: Purges,
+        clock: clock::Clock,
+    ) -> Arc<Self> {
+        let room = config.max_bytes / in_memory.max(1) / LARGEST_PER_SLOT;
         let slots = 1 << room.clamp(1, MAX_SLOTS).ilog2();
         let budget = usize::try_from(config.max_bytes / slots).unwrap_or(usize::MAX);
-        let largest = usize::try_from(config.max_object_bytes).unwrap_or(usize::MAX);
+        let in_memory = usize::try_from(in_memory).unwrap_or(usize::MAX).min(budget);
+        let largest = match &disk {
+            Some(disk) => config
+                .max_object_bytes
+                .min(disk.largest())
+                .max(in_memory as u64),
+            None => in_memory as u64,
+        };
         let slot = || Slot {
             shard: Mutex::new(shard::Shard::new(budget, config.max_variants)),
             flights: Mutex::default(),
@@ -132,9 +186,11 @@ impl Cache {
             config,
             slots: (0..slots).map(|_| slot()).collect(),
             hasher: RandomState::new(),
-            tags: tags::Tags::new(),
+            tags: tags::Tags::new(purges),
             clock,
-            largest: largest.min(budget),
+            largest,
+            largest_in_memory: in_memory,
+            disk: disk.map(Arc::new),
             filling: AtomicUsize::new(0),
         })
     }
@@ -150,6 +206,9 @@ impl Cache {
             Purge::Url(url) => self.tags.purge(zephyr_cache::purge::Url::of(url).name()),
             Purge::All => {
                 self.tags.purge_all();
+                if let Some(disk) = &self.disk {
+                    disk.clear();
+                }
                 self.slots
                     .iter()
                     .map(|slot| slot.shard.lock().clear())
@@ -167,8 +226,19 @@ impl Cache {
             let shard = slot.shard.lock();
             stats.entries += shard.len() as u64;
             stats.bytes += shard.bytes() as u64;
+            stats.evicted += shard.evicted();
         }
         stats
+    }
+
+    /// The same of the disk tier, when there is one.
+    pub fn disk_stats(&self) -> Option<DiskStats> {
+        Some(self.disk.as_ref()?.stats())
+    }
+
+    /// Waits until what was purged so far stays purged, whatever happens to this process.
+    pub async fn purges_written(&self) {
+        self.tags.written().await;
     }
 
     fn slot(&self, hash: u64) -> &Slot {

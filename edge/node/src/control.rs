@@ -94,6 +94,7 @@ impl Client {
                         "the control log has moved on too far; dropping all stored answers"
                     );
                     self.node.cache.purge(&crate::cache::Purge::All);
+                    self.node.cache.purges_written().await;
                 } else if let Some(known) = self.state.seq {
                     // What lies between comes line by line; only then does it count as taken in.
                     seq = known;
@@ -110,6 +111,8 @@ impl Client {
             }
             Kind::Purge { purge } => {
                 let dropped = self.node.cache.purge(&purge);
+                // Not counted as taken in before it outlives this process.
+                self.node.cache.purges_written().await;
                 tracing::info!(seq, dropped, "purged {dropped} stored answers");
             }
             Kind::Kv { key, value } => {

@@ -1,4 +1,5 @@
-//! A request's body that must not grow past a bound while it streams.
+//! A request's body that must not grow past a bound while it streams, and whose trailers must not
+//! say what only a head may.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::body::Body;
 use crate::error::BoxError;
+use crate::fields;
 
 /// The body has grown past its bound.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +45,12 @@ impl http_body::Body for LimitedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        let mut poll = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut poll
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            fields::clean_trailers(trailers);
+        }
         if let Poll::Ready(Some(Ok(frame))) = &poll
             && let Some(data) = frame.data_ref()
         {

@@ -2,15 +2,18 @@
 //! connections (`SO_REUSEPORT`).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use anyhow::Context as _;
+use socket2::{Domain, Socket, Type};
 
-use crate::connection;
+use crate::config::Listen;
+use crate::connection::{self, Port};
 use crate::metrics::Count;
 use crate::shared::Place;
+use crate::sockets;
 use crate::worker::Worker;
 
 /// Connections that may wait to be accepted.
@@ -21,15 +24,15 @@ const BACKLOG: i32 = 1024;
 /// # Errors
 ///
 /// Whatever binding says; that the port is taken, above all.
-pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     // Sockets that share a port share it with another node's too. A bind that does not share shows
     // whether the port is taken.
-    drop(bound(address, false)?);
-    let first = bound(address, true)?;
+    drop(bound(address, Type::STREAM, false)?);
+    let first = bound(address, Type::STREAM, true)?;
     let chosen = first.local_addr()?.as_socket().unwrap_or(address);
     let mut sockets = vec![first];
     for _ in 1..count {
-        sockets.push(bound(chosen, true)?);
+        sockets.push(bound(chosen, Type::STREAM, true)?);
     }
     sockets
         .into_iter()
@@ -48,7 +51,7 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
 /// # Errors
 ///
 /// As [`bind`].
-pub(crate) fn share_out(
+fn share_out(
     inherited: Vec<TcpListener>,
     address: SocketAddr,
     count: usize,
@@ -62,7 +65,7 @@ pub(crate) fn share_out(
     let mut workers: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
     for worker in inherited.len()..count {
         let another = spreads.then(|| {
-            let socket = bound(at, true)?;
+            let socket = bound(at, Type::STREAM, true)?;
             socket.listen(BACKLOG).map(|()| socket)
         });
         workers[worker].push(match another {
@@ -76,21 +79,81 @@ pub(crate) fn share_out(
     Ok(workers)
 }
 
-fn bound(address: SocketAddr, shares: bool) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
+fn bound(address: SocketAddr, kind: Type, shares: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    // On UDP it would share the port with whoever asks.
+    if kind == Type::STREAM {
+        socket.set_reuse_address(true)?;
+    }
     socket.set_reuse_port(shares)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
+/// The listening sockets of one worker.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) http: Vec<TcpListener>,
+    /// Empty: no TLS.
+    pub(crate) https: Vec<TcpListener>,
+    /// None: no HTTP/3.
+    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "nobody takes it"))]
+    pub(crate) quic: Option<UdpSocket>,
+}
+
+/// The sockets of `count` workers, for all that `listen` names: those that came with the start, else
+/// new ones. What QUIC knows of its connections does not go from one process to another, so its
+/// sockets are always new.
+///
+/// # Errors
+///
+/// Whatever binding says, with the key of the address.
+pub(crate) fn bind_all(
+    listen: &Listen,
+    count: usize,
+    inherited: &mut sockets::Sockets,
+) -> anyhow::Result<Vec<Sockets>> {
+    let mut take = |name: &str, address: SocketAddr| {
+        let came = inherited.take(name, address)?;
+        let anew = came.is_empty();
+        let shared = share_out(came, address, count)
+            .with_context(|| format!("cannot listen on {address} (listen.{name})"))?;
+        anyhow::Ok((shared, anew))
+    };
+    let (http, _) = take("http", listen.http)?;
+    let (https, anew) = match listen.https {
+        Some(address) => take("https", address)?,
+        None => (Vec::new(), true),
+    };
+    let quic = match https.iter().flatten().next() {
+        Some(socket) if listen.http3 => {
+            let address = socket.local_addr()?;
+            bind_udp(address, count, anew)
+                .with_context(|| format!("cannot listen on UDP {address} (listen.http3)"))?
+        }
+        _ => Vec::new(),
+    };
+    let (mut https, mut quic) = (https.into_iter(), quic.into_iter());
+    let with_others = |http| Sockets {
+        http,
+        https: https.next().unwrap_or_default(),
+        quic: quic.next(),
+    };
+    Ok(http.into_iter().map(with_others).collect())
+}
+
+/// `alone`: nobody else may be on that port; when a node takes over, the one before still is.
+fn bind_udp(address: SocketAddr, count: usize, alone: bool) -> io::Result<Vec<UdpSocket>> {
+    if alone {
+        drop(bound(address, Type::DGRAM, false)?);
+    }
+    let bind = |_| bound(address, Type::DGRAM, true).map(Into::into);
+    (0..count).map(bind).collect()
+}
+
 /// Accepts connections until aborted.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
+pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, port: Port) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -113,7 +176,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
         };
         let worker = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
-            connection::serve(worker, stream, peer).await;
+            connection::serve(worker, stream, peer, port).await;
             drop((place, serving));
         });
     }

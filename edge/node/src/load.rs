@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use zephyr_content::files::Files;
 
 use crate::config::{Component, ComponentKind, Config, Target as TargetConfig};
+use crate::content::{self, Coder, Compress};
 use crate::generation::Generation;
 use crate::pipeline::{LoadedComponent, Route, Stage, Target};
 use crate::upstream::{Upstream, UpstreamOutbound};
@@ -92,6 +94,7 @@ pub(crate) fn routes(
         .iter()
         .map(|component| (component.name(), component))
         .collect();
+    let coder = Arc::new(Coder::new(&config.compression));
     config
         .routes
         .iter()
@@ -107,6 +110,10 @@ pub(crate) fn routes(
                     Some(LoadedComponent::Service(service)) => Target::Service(Arc::clone(service)),
                     _ => return Err(anyhow!("no service component {name:?}")),
                 },
+                TargetConfig::Files(files) => {
+                    let options = content::options(files, route.compress);
+                    Target::Files(Files::new(options))
+                }
             };
             let stages = route
                 .stages
@@ -131,8 +138,14 @@ pub(crate) fn routes(
                     })
                 })
                 .collect::<anyhow::Result<_>>()?;
+            let compress = route
+                .compress
+                .then(|| Compress::new(&coder, route.dictionary.as_ref()));
             let loaded = Route::new(&route.name, target, route.cache, stages);
-            Ok(loaded.with_spin(route.spin.clone()))
+            Ok(loaded
+                .with_compress(compress)
+                .with_upgrade(&route.upgrade)
+                .with_spin(route.spin.clone()))
         })
         .collect()
 }

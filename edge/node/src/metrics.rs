@@ -29,8 +29,22 @@ pub(crate) enum Count {
     Closed,
     /// Connections closed because the peer stopped half-way.
     Stalled,
+    /// Connections closed at once because their client had too many.
+    TurnedAwayByAddress,
+    /// Connections closed because a balancer did not say for whom it speaks.
+    ProxyRefused,
+    /// TLS handshakes that were done.
+    Handshakes,
+    /// TLS handshakes that failed.
+    HandshakesFailed,
+    /// Connections closed because too many handshakes were under way.
+    HandshakesTurnedAway,
     /// Heads that hyper or the scanner refused.
     Refused,
+    /// Handshakes after which a connection became a tunnel.
+    Tunnels,
+    /// Handshakes turned away because there were too many tunnels.
+    TunnelsTurnedAway,
     /// Lines of the access log that were dropped because nobody took them.
     LogDropped,
 }

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::background::Background;
-use crate::cache::{Cache, CacheConfig};
+use crate::cache::{Cache, CacheConfig, DiskConfig, OpenError};
 use crate::config::Config;
 use crate::control::{self, State};
 use crate::generation::{Base, Generation};
@@ -23,6 +23,7 @@ use crate::shared::Shared;
 use crate::site_kv::SiteKv;
 use crate::sockets::Sockets;
 use crate::takeover::{self, Offer};
+use crate::tls::{self, Tls};
 use crate::{access_log, admin, capabilities, listener, worker};
 
 /// What a node needs that stands in no file.
@@ -51,6 +52,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Node {
     http_addr: SocketAddr,
+    https_addr: Option<SocketAddr>,
     admin_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
     reloader: Arc<Reloader>,
@@ -97,11 +99,11 @@ impl Node {
         let data_dir = config.node.data_dir.clone();
         std::fs::create_dir_all(&data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
-        let address = config.listen.http;
+        if config.listen.http3 && !cfg!(feature = "http3") {
+            anyhow::bail!("listen.http3: this program was built without HTTP/3");
+        }
         let threads = config.node.worker_threads();
-        let came = inherited.take("http", address)?;
-        let sockets = listener::share_out(came, address, threads)
-            .with_context(|| format!("cannot listen on {address} (listen.http)"))?;
+        let sockets = listener::bind_all(&config.listen, threads, &mut inherited)?;
         let admin = match config.listen.admin {
             Some(address) => match inherited.take("admin", address)?.pop() {
                 Some(socket) => Some(socket),
@@ -110,13 +112,16 @@ impl Node {
             None => None,
         };
         inherited.warn_of_rest();
-        let http_addr = sockets.iter().flatten().next();
+        let http_addr = sockets.iter().flat_map(|of| &of.http).next();
         let http_addr = http_addr.context("no worker threads")?.local_addr()?;
+        let https_addr = sockets.iter().flat_map(|of| &of.https).next();
+        let https_addr = https_addr.map(TcpListener::local_addr).transpose()?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let offer = Offer::default();
         if takeover.is_some() {
-            for socket in sockets.iter().flatten() {
-                offer.add("http", socket)?;
+            for of in &sockets {
+                of.http.iter().try_for_each(|socket| offer.add("http", socket))?;
+                of.https.iter().try_for_each(|socket| offer.add("https", socket))?;
             }
             if let Some(socket) = &admin {
                 offer.add("admin", socket)?;
@@ -148,17 +153,27 @@ impl Node {
             threads,
         };
         let loading = base.clone();
-        let generation = background
-            .run_blocking(move || Generation::load(config, &loading, None))
+        let (generation, tls) = background
+            .run_blocking(move || {
+                let tls = Tls::load(&config, https_addr)?;
+                anyhow::Ok((Generation::load(config, &loading, None)?, tls))
+            })
+            .await??;
+        let cache_config = generation.config.cache.clone();
+        let cache = background
+            .run_blocking(move || open_cache(&cache_config))
             .await??;
         let shared = Arc::new(Shared {
             name,
             started_at: SystemTime::now(),
-            cache: cache(&generation.config),
+            cache,
             current: ArcSwap::from_pointee(generation),
             reloads: Reloads::default(),
             metrics: Metrics::new(threads),
             open: AtomicU32::new(0),
+            per_address: Arc::default(),
+            tunnels: AtomicU32::new(0),
+            tls,
             ready: AtomicBool::new(false),
             control_seq: AtomicU64::new(state.seq.unwrap_or(0)),
         });
@@ -229,6 +244,12 @@ impl Node {
                 }
             }
         }
+        if let Some(tls) = &shared.tls {
+            background.spawn_until_stopped(|stopped| tls::watch(Arc::clone(&shared), stopped));
+            if let Some(acme) = tls.acme(config) {
+                background.spawn_until_stopped(|stopped| tls::order(acme, stopped));
+            }
+        }
         match (&config.control, secrets.control_token) {
             (Some(control), Some(token)) => {
                 let client = control::Client {
@@ -248,8 +269,12 @@ impl Node {
         }
         let name = &shared.name;
         tracing::info!(%http_addr, threads, "node {name} takes requests on http://{http_addr}");
+        if let Some(https_addr) = https_addr {
+            tracing::info!(%https_addr, "and on https://{https_addr}");
+        }
         Ok(Self {
             http_addr,
+            https_addr,
             admin_addr,
             shared,
             reloader,
@@ -268,6 +293,12 @@ impl Node {
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the node takes requests over TLS, when it does.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https_addr
     }
 
     /// The admin port, when there is one.
@@ -365,11 +396,25 @@ fn default_name(http_addr: SocketAddr) -> String {
     format!("{}-{}", host.nodename().to_string_lossy(), http_addr.port())
 }
 
-fn cache(config: &Config) -> Arc<Cache> {
-    Cache::new(CacheConfig {
-        max_bytes: config.cache.max_bytes.0,
-        max_object_bytes: config.cache.max_object_bytes.0,
-        max_variants: config.cache.max_variants as usize,
-        collapse_timeout: config.cache.collapse_timeout,
-    })
+/// The cache, with what it has on disk. A folder that another node has is not a reason not to start.
+fn open_cache(config: &crate::config::CacheSection) -> anyhow::Result<Arc<Cache>> {
+    let memory = CacheConfig {
+        max_bytes: config.max_bytes.0,
+        max_object_bytes: config.max_object_bytes.0,
+        max_variants: config.max_variants as usize,
+        collapse_timeout: config.collapse_timeout,
+        status_key: config.status_key,
+    };
+    let Some(path) = &config.disk_path else {
+        return Ok(Cache::new(memory));
+    };
+    let mut disk = DiskConfig::new(path.clone(), config.disk_max_bytes.0);
+    disk.write_buffer = config.disk_write_buffer.as_usize();
+    match Cache::on_disk(memory, disk, config.memory_object_max.0) {
+        Err(error @ OpenError::InUse { .. }) => {
+            tracing::warn!(%error, "the cache is in memory only: {error}");
+            Ok(Cache::new(memory))
+        }
+        opened => opened.context("the cache cannot be opened"),
+    }
 }

@@ -8,13 +8,14 @@ use zephyr_edge_core::Phases;
 use zephyr_edge_pipeline::stages;
 
 pub(crate) use route::{LoadedComponent, Route, Stage, Target};
-pub(crate) use trip::{Trip, UpstreamTime};
+pub(crate) use trip::{TakesTrailers, Trip, UpstreamTime};
 
 use crate::body::Body;
 use crate::config::OnError;
 use crate::error::ProxyError;
 use crate::exchange::Exchange;
 use crate::setup::RouteTrip;
+use crate::tunnel::Wish;
 use crate::wasm::{Phase, StageError, Verdict};
 use crate::worker::Worker;
 
@@ -46,6 +47,12 @@ struct Answerer<'a> {
 
 impl stages::Answerer<Body> for Answerer<'_> {
     async fn answer(&self, x: &mut Exchange, body: Body) -> Result<Answer, ProxyError> {
+        if let Some(wish) = x.request.extensions.get::<Wish>().cloned() {
+            return self.trip.direct.upgrade(x, &wish).await;
+        }
+        if let Some(compress) = &self.route.compress {
+            compress.settle(x);
+        }
         if self.route.cache {
             let cache = &self.worker.node.cache;
             cache.serve(x, body, &self.trip.fetch).await

@@ -137,5 +137,10 @@ impl Reloader {
 fn load(node: &Shared, base: &Base, config: Config) -> anyhow::Result<Generation> {
     let running = node.generation();
     fixed::check(&running.config, &config)?;
-    Generation::load(config, base, Some(&running))
+    let generation = Generation::load(config, base, Some(&running))?;
+    // Last, for it is in force at once.
+    if let Some(tls) = &node.tls {
+        tls.reload(&generation.config)?;
+    }
+    Ok(generation)
 }

@@ -82,6 +82,7 @@ fn route(route: &crate::config::Route) -> Value {
     match &route.target {
         Target::Upstream(name) => value["upstream"] = json!(name),
         Target::Service(name) => value["service"] = json!(name),
+        Target::Files(files) => value["files"] = json!(files.root),
     }
     value
 }

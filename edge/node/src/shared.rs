@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use crate::cache::Cache;
 use crate::generation::Generation;
 use crate::metrics::Metrics;
+use crate::per_address::PerAddress;
 use crate::reload::Reloads;
+use crate::tls::Tls;
 
 /// What all threads of a node share.
 #[derive(Debug)]
@@ -23,6 +25,12 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Client connections open, against the bound.
     pub(crate) open: AtomicU32,
+    /// The same for each client.
+    pub(crate) per_address: Arc<PerAddress>,
+    /// None without `listen.https`.
+    pub(crate) tls: Option<Tls>,
+    /// Tunnels open, against the bound.
+    pub(crate) tunnels: AtomicU32,
     /// Whether the node takes requests.
     pub(crate) ready: AtomicBool,
     /// The last change of the control log that is in force; 0: none yet.

@@ -33,6 +33,7 @@ mod send;
 mod sent_body;
 mod timer;
 pub(crate) mod tls;
+mod upgrade;
 mod watch;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) use counts::{Counts, FAILURES};
 pub(crate) use outbound::{UpstreamOutbound, install, send_named};
 pub(crate) use pool::Pools;
 pub(crate) use send::send;
+pub(crate) use upgrade::{Held, upgrade};
 pub(crate) use watch::start;
 
 use crate::config::UpstreamConfig;

@@ -13,9 +13,10 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Lines, Sender};
+use crate::connection::Port;
 use crate::generation::Generation;
 use crate::ids::Ids;
-use crate::listener;
+use crate::listener::{self, Sockets};
 use crate::metrics::{Count, Shard};
 use crate::reload::Install;
 use crate::setup::Setup;
@@ -75,6 +76,10 @@ impl Worker {
         upstream::install(&setup.pools);
         let before = self.setup.replace(Rc::new(setup));
         drop(before);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
     }
 
     /// Waits until the worker is to take no more requests.
@@ -160,7 +165,7 @@ pub(crate) struct Stop {
 pub(crate) fn start(
     node: &Arc<Shared>,
     index: usize,
-    sockets: Vec<TcpListener>,
+    sockets: Sockets,
     log: Option<Sender>,
     stop: Stop,
 ) -> std::io::Result<(JoinHandle<()>, mpsc::Sender<Install>)> {
@@ -185,23 +190,37 @@ pub(crate) fn start(
 async fn run(
     node: Arc<Shared>,
     index: usize,
-    sockets: Vec<TcpListener>,
+    sockets: Sockets,
     log: Option<Sender>,
     mut installs: mpsc::Receiver<Install>,
     stop: Stop,
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
-    let mut tick = tokio::time::interval(HOUSEKEEPING);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    #[cfg(feature = "http3")]
+    let mut quic = None;
     let mut accepting = JoinSet::new();
-    for socket in sockets {
+    let of_port = |sockets: Vec<TcpListener>, port| sockets.into_iter().map(move |socket| (socket, port));
+    let http = of_port(sockets.http, Port::Plain);
+    for (socket, port) in http.chain(of_port(sockets.https, Port::Tls)) {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(listener) => {
-                accepting.spawn_local(listener::accept(Rc::clone(&worker), listener));
+                accepting.spawn_local(listener::accept(Rc::clone(&worker), listener, port));
             }
             Err(error) => tracing::error!(%error, "worker {index} cannot listen"),
         }
     }
+    #[cfg(feature = "http3")]
+    if let Some(socket) = sockets.quic {
+        match crate::http3::endpoint(&worker, socket) {
+            Ok(endpoint) => {
+                quic = Some(endpoint.clone());
+                accepting.spawn_local(crate::http3::accept(Rc::clone(&worker), endpoint));
+            }
+            Err(error) => tracing::error!("worker {index} cannot serve HTTP/3: {error:#}"),
+        }
+    }
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let leaves = loop {
         tokio::select! {
             _ = tick.tick() => worker.housekeep(),
@@ -216,6 +235,11 @@ async fn run(
     };
     // Closes the listening sockets, so that the kernel sends no more connections here.
     drop(accepting);
+    // Open connections go on: they are on the same socket as new ones.
+    #[cfg(feature = "http3")]
+    if let Some(endpoint) = &quic {
+        endpoint.set_server_config(None);
+    }
     let grace = worker.setup().config.node.shutdown_grace;
     let end = tokio::time::Instant::now() + grace;
     if leaves {

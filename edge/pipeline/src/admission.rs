@@ -89,20 +89,40 @@ pub fn admit(
         let detail = "This server neither tunnels nor traces.";
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail).closing());
     }
+    if parts
+        .method
+        .as_str()
+        .bytes()
+        .any(|b| b.is_ascii_lowercase())
+    {
+        // Methods are case-sensitive (RFC 9110, section 9.1) and none has a small letter; an upstream
+        // that does not care would take `post` for what a filter saw as something else.
+        let detail = "No method that this server knows has a small letter.";
+        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, detail).closing());
+    }
     let scheme = scheme_of(parts, connection);
     let authority = authority_of(parts, connection, scheme)?;
     let Some(path_and_query) = parts.uri.path_and_query() else {
         return Err(bad("The request has no target."));
     };
-    target::check_path_and_query(path_and_query.as_str()).map_err(bad)?;
+    // RFC 9112, section 3.2.4.
+    let of_the_server = path_and_query.as_str() == "*" && parts.method == Method::OPTIONS;
+    if !of_the_server {
+        target::check_path_and_query(path_and_query.as_str()).map_err(bad)?;
+    }
     if parts.uri.authority().is_some() {
         parts.uri = Uri::from(path_and_query.clone());
     }
-    if let Some(expect) = parts.headers.get(header::EXPECT)
-        && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
+    // RFC 9110, section 10.1.1. What HTTP/1.0 expects is passed over.
+    let met = |expect: &HeaderValue| expect.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if parts.version > Version::HTTP_10 && !parts.headers.get_all(header::EXPECT).iter().all(met) {
         let detail = "The only expectation that this server meets is 100-continue.";
-        return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, detail));
+        return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, detail).closing());
+    }
+    if fields::connection_names_the_request(&parts.headers) {
+        return Err(bad(
+            "The Connection field names a field that is not the connection's.",
+        ));
     }
     // CGI-like servers read these as the framing fields they resemble.
     if parts.headers.contains_key("content_length")

@@ -4,8 +4,11 @@
 //! variables (`token_env`, `redis_url_env`) are handed on for the binary to look up. An unknown key
 //! is an error, and every error says file, line and column.
 
+mod acme;
 mod cache;
 mod component;
+mod compression;
+mod content;
 mod control;
 mod dns;
 mod error;
@@ -16,6 +19,8 @@ mod log;
 mod node;
 mod quantity;
 mod route;
+mod tls;
+mod tunnels;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -25,8 +30,11 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
+pub use acme::Acme;
 pub use cache::CacheSection;
 pub use component::{Component, ComponentKind};
+pub use compression::{Coding, CompressionSection};
+pub use content::{Dictionary, Files};
 pub use control::Control;
 pub use dns::Dns;
 pub use error::ConfigError;
@@ -37,6 +45,8 @@ pub use log::Log;
 pub use node::NodeSection;
 pub use quantity::Size;
 pub use route::{OnError, Route, Stage, Target};
+pub use tls::{Alpn, CertificateFiles, Tls, TlsVersion};
+pub use tunnels::Tunnels;
 pub use upstream::{
     Breaker, HashBy, HealthCheck, HealthKind, Http2, Origin, Outlier, PolicyName, RetryOn,
     ServerConfig, TlsConfig, UpstreamConfig,
@@ -62,6 +72,12 @@ pub struct Config {
     pub node: NodeSection,
     /// Where it listens, and the limits of what comes in.
     pub listen: Listen,
+    /// How it speaks TLS.
+    pub tls: Tls,
+    /// Where it orders certificates.
+    pub acme: Acme,
+    /// Bounds on tunnels.
+    pub tunnels: Tunnels,
     /// What it logs.
     pub log: Log,
     /// The origin it joins, if any.
@@ -76,6 +92,8 @@ pub struct Config {
     pub limiter: Limiter,
     /// The response cache.
     pub cache: CacheSection,
+    /// How answers are compressed.
+    pub compression: CompressionSection,
     /// Components by name.
     pub components: BTreeMap<String, Component>,
     /// Routes, in the order of the file.
@@ -92,6 +110,10 @@ struct File {
     #[serde(default)]
     node: NodeSection,
     listen: Listen,
+    tls: Option<Spanned<Tls>>,
+    acme: Option<Spanned<Acme>>,
+    #[serde(default)]
+    tunnels: Tunnels,
     #[serde(default)]
     log: Log,
     control: Option<Control>,
@@ -105,6 +127,8 @@ struct File {
     limiter: Limiter,
     #[serde(default)]
     cache: CacheSection,
+    #[serde(default)]
+    compression: CompressionSection,
     #[serde(default)]
     components: BTreeMap<Spanned<String>, component::ComponentFile>,
     #[serde(default)]
@@ -132,17 +156,24 @@ impl Config {
             let checked = component.check(&place, options, &upstreams)?;
             components.insert(name_of(&place, "component", name)?, checked);
         }
-        let routes = route::check_all(&place, file.routes, &upstreams, &components)?;
+        let routes = route::check_all(&place, file.routes, options, &upstreams, &components)?;
+        let acme = acme::check(&place, file.acme, &options.base_dir)?;
+        let tls = tls::check(&place, file.tls, &options.base_dir)?;
+        tls::check_listener(&place, &file.listen, &tls, &acme)?;
         Ok(Self {
             node: file.node.resolve(&options.base_dir),
             listen: file.listen,
+            tls,
+            acme,
+            tunnels: file.tunnels,
             log: file.log,
             control: file.control,
             dns: file.dns,
             upstreams,
             kv: file.kv,
             limiter: file.limiter,
-            cache: file.cache,
+            cache: file.cache.resolve(&options.base_dir),
+            compression: file.compression,
             components,
             routes,
             file: options.file.clone(),

@@ -19,14 +19,13 @@ pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     KEEP_ALIVE,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     PROXY_CONNECTION,
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
@@ -60,6 +59,57 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(name);
     }
 }
+
+/// Takes out of a client's trailer section what must not be there: what belongs to one connection,
+/// what is about framing, routing or who asks, and what a head would be cleaned of (RFC 9110, section
+/// 6.5.1). An upstream may merge a trailer section into the head.
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_untrusted(trailers, false);
+    for name in [
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::COOKIE,
+        header::EXPECT,
+        header::HOST,
+        header::TRAILER,
+        header::VIA,
+        X_REQUEST_ID,
+    ] {
+        trailers.remove(name);
+    }
+}
+
+/// Whether `Connection` names a field that is not the connection's own. RFC 9110, section 7.6.1,
+/// forbids it; a proxy that obeyed would change what the request means.
+#[must_use]
+pub fn connection_names_the_request(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|line| {
+        line.as_bytes().split(|byte| *byte == b',').any(|name| {
+            let name = name.trim_ascii();
+            NEVER_NAMED
+                .iter()
+                .any(|never| name.eq_ignore_ascii_case(never.as_bytes()))
+        })
+    })
+}
+
+/// Fields of the request itself that decide where it goes, how it is framed and who asks.
+const NEVER_NAMED: [&str; 10] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "range",
+    "transfer-encoding",
+];
 
 /// What of a client's head must not reach filters or upstreams.
 pub fn remove_untrusted(headers: &mut HeaderMap, trusted: bool) {
@@ -138,6 +188,33 @@ mod tests {
             names(&headers),
             ["accept", "content-length", "x-forwarded-for"]
         );
+    }
+
+    #[test]
+    fn a_trailer_section_is_no_second_head() {
+        let mut trailers = map(&[
+            ("grpc-status", "0"),
+            ("host", "b"),
+            ("content-length", "5"),
+            ("x-zephyr-subject", "admin"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("authorization", "x"),
+        ]);
+        clean_trailers(&mut trailers);
+        assert_eq!(names(&trailers), ["grpc-status"]);
+    }
+
+    #[test]
+    fn connection_must_not_name_what_the_request_is() {
+        for (line, named) in [
+            ("close", false),
+            ("keep-alive, te, x-mine", false),
+            ("close, Host", true),
+            ("content-length", true),
+        ] {
+            let headers = map(&[("connection", line)]);
+            assert_eq!(connection_names_the_request(&headers), named, "{line}");
+        }
     }
 
     #[test]

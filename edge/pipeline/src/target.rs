@@ -9,7 +9,8 @@ pub type Refusal = &'static str;
 
 /// Path and query as the upstream gets them.
 ///
-/// Refused are: anything but visible ASCII and `#` (RFC 9112, section 3.2.1); a `%` without two
+/// Refused are: anything but visible ASCII, `#`, and characters that browsers always encode: quotes
+/// and angle brackets, in the path `^`, a backquote and braces (RFC 9112, section 3.2.1); a `%` without two
 /// hexadecimal digits (RFC 3986, section 2.1), an encoded NUL or a backslash in the path; and dot
 /// segments in any encoding, where `%2e` counts as a dot and `%2f`, `\` and `%5c` as a slash, since
 /// an upstream that decodes before it splits would leave the route's path. Empty segments and an
@@ -27,6 +28,12 @@ pub fn check_path_and_query(target: &str) -> Result<(), Refusal> {
                 path_end = path_end.min(at);
             }
             b'#' => return Err("The request target holds a fragment."),
+            b'"' | b'<' | b'>' => {
+                return Err("The request target holds a character that must be percent-encoded.");
+            }
+            b'^' | b'`' | b'{' | b'}' if at < path_end => {
+                return Err("The path holds a character that must be percent-encoded.");
+            }
             b'%' | b'.' | b'\\' => plain &= at >= path_end,
             0x21..=0x7e => {}
             _ => return Err("The request target holds a character that must be percent-encoded."),
@@ -142,6 +149,7 @@ mod tests {
             "/a?../%zz\\",
             "/a?b?c",
             "/%C3%BC",
+            "/a|b[c]?{d}^|",
         ] {
             assert_eq!(check_path_and_query(good), Ok(()), "{good}");
         }
@@ -169,6 +177,10 @@ mod tests {
             "/a\u{7f}",
             "/a%2f..?x",
             "/a?b#c",
+            "/a\"b",
+            "/<a>",
+            "/a?<b>",
+            "/{a}",
         ] {
             assert!(check_path_and_query(bad).is_err(), "{bad}");
         }

@@ -116,6 +116,8 @@ impl<P: Platform> Edge<P> {
         if directives.only_if_cached {
             return Err(ProxyError::not_stored());
         }
+        // With `no-store`, what comes changes nothing that is stored (RFC 9111, section 5.2.1.5).
+        let validate = validate.filter(|_| !directives.no_store);
         // A part is fetched as a part: the whole may be far larger, and is not asked for.
         let partial = validate.is_none() && x.request.headers.contains_key(header::RANGE);
         if partial || x.request.method == Method::HEAD {
@@ -364,7 +366,9 @@ impl<P: Platform> Edge<P> {
             stored: kept,
             ..Status::default()
         };
-        give::<P>(x, found, trip.arrived, &status).await
+        let (mut given, body) = give::<P>(x, found, trip.arrived, &status).await?;
+        revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
+        Ok((given, body))
     }
 
     /// A new answer goes to the client, and into the store if it may.

@@ -204,6 +204,14 @@ impl<P: Platform> Edge<P> {
                         .with_cause(format!("service {name}")),
                 );
             }
+            Target::Files => {
+                let detail = "This host does not have the files that are served here.";
+                return Err(ProxyError::new(
+                    Source::Edge,
+                    StatusCode::NOT_IMPLEMENTED,
+                    detail,
+                ));
+            }
         };
         let mut request = Request::new(body);
         *request.method_mut() = x.request.method.clone();

@@ -24,8 +24,8 @@ pub struct Site {
     pub(crate) max_header_bytes: usize,
     pub(crate) max_headers: usize,
     pub(crate) max_object_bytes: u64,
-    /// Service components, which these hosts do not run.
-    services: Vec<String>,
+    /// What routes name and these hosts do not have.
+    absent: Vec<String>,
 }
 
 /// A route.
@@ -44,6 +44,8 @@ pub(crate) enum Target {
     Upstream(UpstreamConfig),
     /// A service component, which this host does not run.
     Service(String),
+    /// A folder, which this host does not have.
+    Files,
 }
 
 /// Why a configuration is not one for this host.
@@ -99,7 +101,7 @@ impl Site {
     pub fn new(config: &Config) -> Result<Self, SiteError> {
         let mut table = Table::default();
         let mut routes = Vec::with_capacity(config.routes.len());
-        let mut services = Vec::new();
+        let mut absent = Vec::new();
         for (index, route) in config.routes.iter().enumerate() {
             table
                 .insert(&route.hosts, &route.paths, index)
@@ -140,8 +142,12 @@ impl Site {
                     )
                 }
                 ConfigTarget::Service(name) => {
-                    services.push(name.clone());
+                    absent.push(format!("service component {name:?}"));
                     Target::Service(name.clone())
+                }
+                ConfigTarget::Files(files) => {
+                    absent.push(format!("folder {}", files.root.display()));
+                    Target::Files
                 }
             };
             let all = |sum: Phases, stage: &Linked| sum.and(stage.phases());
@@ -161,7 +167,7 @@ impl Site {
             max_header_bytes: config.listen.max_header_bytes.as_usize(),
             max_headers: config.listen.max_headers as usize,
             max_object_bytes: config.cache.max_object_bytes.0,
-            services,
+            absent,
         })
     }
 
@@ -170,10 +176,11 @@ impl Site {
         self.max_object_bytes = self.max_object_bytes.min(bytes);
     }
 
-    /// The service components that routes name and this host does not run: their routes answer 501.
+    /// What routes name and this host does not have: service components, and folders of files. Their
+    /// routes answer 501.
     #[must_use]
-    pub fn services(&self) -> &[String] {
-        &self.services
+    pub fn absent(&self) -> &[String] {
+        &self.absent
     }
 }
 

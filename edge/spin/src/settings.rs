@@ -30,10 +30,8 @@ impl Settings {
         let config = config.map_err(|error| error.to_string())?;
         let mut site = Site::new(&config).map_err(|error| error.to_string())?;
         site.limit_objects(store::MAX_BODY as u64);
-        for service in site.services() {
-            tracing::warn!(
-                "this host runs no service components: routes of {service:?} answer 501"
-            );
+        for what in site.absent() {
+            tracing::warn!("this host does not have the {what}: its routes answer 501");
         }
         let token = variable("edge_token").await;
         let control = config.control.zip(token);

@@ -23,10 +23,8 @@ impl Settings {
     pub(crate) fn read(env: &Env) -> Result<Self, String> {
         let config = config(env)?;
         let site = Site::new(&config).map_err(|error| error.to_string())?;
-        for service in site.services() {
-            worker::console_warn!(
-                "this host runs no service components: routes of {service:?} answer 501"
-            );
+        for what in site.absent() {
+            worker::console_warn!("this host does not have the {what}: its routes answer 501");
         }
         Ok(Self {
             site: Rc::new(site),

@@ -131,7 +131,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         folder: "cli",
-        may: &["edge/node", "origin/db", "origin/server"],
+        may: &["edge/cache", "edge/node", "origin/db", "origin/server"],
     },
     Row {
         folder: "testkit",

@@ -7,7 +7,7 @@ use http::response::Parts;
 use http::{HeaderMap, Method};
 use zephyr_cache::Status;
 use zephyr_cache::answer::{self, Part};
-pub(super) use zephyr_cache::answer::{set_date, strip, tell, to_client};
+pub(super) use zephyr_cache::answer::{set_date, strip, tell, tell_key, to_client};
 
 use super::stored::Stored;
 use crate::body::Body;
@@ -20,15 +20,15 @@ pub(super) fn from_store(
     now: Duration,
     status: &Status<'_>,
 ) -> (Parts, Body) {
-    let length = stored.body.len() as u64;
+    let length = stored.body.length();
     let (head, freshness) = (&stored.head, &stored.freshness);
     let part = stored.part.as_ref();
     let (parts, part) =
         answer::from_store(head, part, length, freshness, method, request, now, status);
     let body = match part {
-        Part::Whole => Body::full(stored.body.clone()),
+        Part::Whole => stored.body.whole(),
         Part::Nothing => Body::Empty,
-        Part::Range(first, last) => Body::full(stored.body.slice(first as usize..=last as usize)),
+        Part::Range(first, last) => stored.body.part(first, last),
     };
     (parts, body)
 }

@@ -1,9 +1,10 @@
-//! Collecting the body of an answer while it streams to its client.
+//! Collecting the body of an answer while it streams to its client, and to all others that ask for it.
 //!
 //! A body that is here already is stored at once. Any other is read by a task of its own, as fast as
-//! the upstream gives it, so that a slow client, or one that leaves, holds up nobody who waits. What
-//! all bodies on their way may take together is bounded; one that grows too large streams on at its
-//! client's pace and is not stored. A body that breaks off is never stored.
+//! the upstream gives it, so that a slow client, or one that leaves, holds up nobody who follows. What
+//! all bodies on their way may take together is bounded; one that grows too large for memory goes to
+//! disk, and where it cannot it streams on at its slowest reader's pace and is not stored. A body that
+//! breaks off is never stored.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use zephyr_store::{Filled, Filler};
 
 use super::Cache;
+use super::content::{self, Content, Tail};
 use super::keep::Keep;
-use super::pipe::{self, Writer};
 use crate::body::Body;
 use crate::error::BoxError;
 
@@ -27,86 +30,71 @@ const YIELDS: u32 = 2;
 /// How long a body is still read for the store when its client has left, and how long it may be
 /// silent.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a body waits for the disk before it is not stored.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// All bodies on their way take at most this share of the cache's bytes.
 const FILLING_SHARE: u64 = 4;
 
-/// The part of a body that is here.
-struct Gathered {
+/// What a body on its way takes of the memory for all of them, until dropped.
+struct Weight {
     cache: Arc<Cache>,
-    chunks: Vec<Bytes>,
-    length: usize,
-    /// What it counts for among all that are on their way.
-    weight: usize,
+    own: usize,
 }
 
-impl Gathered {
+impl Weight {
     fn new(cache: Arc<Cache>) -> Self {
-        Self {
-            cache,
-            chunks: Vec::new(),
-            length: 0,
-            weight: 0,
-        }
+        Self { cache, own: 0 }
     }
 
-    /// Takes a chunk; false when that is too much.
-    fn push(&mut self, chunk: &Bytes) -> bool {
+    /// Takes a chunk; false when that is too much for all.
+    fn add(&mut self, chunk: usize) -> bool {
         // Chunks of a few bytes cost more than those bytes.
-        let weight = chunk.len() + 64;
+        let weight = chunk + 64;
         let filling = self.cache.filling.fetch_add(weight, Relaxed) + weight;
-        self.weight += weight;
+        self.own += weight;
         let all = self.cache.config.max_bytes / FILLING_SHARE;
         let all = usize::try_from(all).unwrap_or(usize::MAX);
-        if self.length + chunk.len() > self.cache.largest || filling > all.max(self.cache.largest) {
-            return false;
-        }
-        self.length += chunk.len();
-        self.chunks.push(chunk.clone());
-        true
+        filling <= all.max(self.cache.largest_in_memory)
     }
 
-    /// One piece, in an allocation of its own and of its size: chunks share the buffers of the
-    /// connection that they were read from.
-    fn into_bytes(self) -> Bytes {
-        let mut whole = BytesMut::with_capacity(self.length);
-        for chunk in &self.chunks {
-            whole.extend_from_slice(chunk);
-        }
-        whole.freeze()
+    fn release(&mut self) {
+        self.cache.filling.fetch_sub(self.own, Relaxed);
+        self.own = 0;
     }
 }
 
-impl Drop for Gathered {
+impl Drop for Weight {
     fn drop(&mut self) {
-        self.cache.filling.fetch_sub(self.weight, Relaxed);
+        self.release();
     }
 }
 
 /// Collects a body and stores it with `keep`; gives the client's body.
 pub(super) async fn collect(mut body: Body, keep: Keep) -> Body {
     let expected = body.size_hint();
-    let mut gathered = Gathered::new(Arc::clone(&keep.cache));
-    let mut frames = Vec::new();
-    let mut fits = true;
+    let mut weight = Weight::new(Arc::clone(&keep.cache));
+    let (mut frames, mut length) = (Vec::new(), 0);
     let mut yields = 0;
-    while fits && gathered.weight < AT_ONCE {
+    let mut broken = None;
+    let in_memory = keep.cache.largest_in_memory;
+    while length <= in_memory && weight.own < AT_ONCE {
         match body.frame().now_or_never() {
             Some(Some(Ok(frame))) => {
-                if let Some(data) = frame.data_ref() {
-                    fits = gathered.push(data);
-                }
+                let data = frame.data_ref().map_or(0, Bytes::len);
+                length += data;
+                let fits = weight.add(data) && length <= in_memory;
                 frames.push(frame);
                 if fits && body.is_end_stream() {
-                    return collected(keep, gathered, frames);
+                    return collected(keep, length, frames);
+                }
+                if !fits {
+                    break;
                 }
             }
-            Some(None) => return collected(keep, gathered, frames),
+            Some(None) => return collected(keep, length, frames),
             Some(Some(Err(error))) => {
-                drop(keep);
-                let (writer, reader) = pipe::pipe(expected);
-                frames.into_iter().for_each(|frame| writer.send(frame));
-                writer.end(Err(error));
-                return Body::stream(reader);
+                broken = Some(error);
+                break;
             }
             // What has come with the head is handed over by the connection's own task.
             None if yields < YIELDS => {
@@ -116,80 +104,190 @@ pub(super) async fn collect(mut body: Body, keep: Keep) -> Body {
             None => break,
         }
     }
-    let keep = if fits {
-        Some((keep, gathered))
-    } else {
-        keep.give_up();
-        None
+    let filler = Filler::in_memory();
+    let tail = Arc::new(Mutex::new(Tail::default()));
+    let follower = filler.fill().follow(0..u64::MAX);
+    let reader = content::followed(follower, &expected, Arc::clone(&tail));
+    weight.release();
+    let mut filling = Filling {
+        keep: Some(keep),
+        filler,
+        weight: Some(weight),
+        tail,
     };
-    let (writer, reader) = pipe::pipe(expected);
-    frames.into_iter().for_each(|frame| writer.send(frame));
-    tokio::task::spawn_local(pump(body, keep, writer));
-    Body::stream(reader)
+    if let Some(error) = broken {
+        frames.into_iter().for_each(|frame| filling.append(frame));
+        filling.break_off(error);
+        return reader;
+    }
+    filling.begin(expected.exact());
+    for frame in frames {
+        filling.take(frame);
+    }
+    tokio::task::spawn_local(pump(body, filling));
+    reader
 }
 
 /// All of it was here.
-fn collected(keep: Keep, gathered: Gathered, frames: Vec<Frame<Bytes>>) -> Body {
-    let length = gathered.length;
-    let bytes = gathered.into_bytes();
-    if keep.is_whole(length) {
-        keep.store(bytes.clone());
+fn collected(keep: Keep, length: usize, frames: Vec<Frame<Bytes>>) -> Body {
+    // One piece, in an allocation of its own and of its size: chunks share the buffers of the
+    // connection that they were read from.
+    let mut whole = BytesMut::with_capacity(length);
+    let data = frames.iter().filter_map(Frame::data_ref);
+    data.for_each(|chunk| whole.extend_from_slice(chunk));
+    let bytes = whole.freeze();
+    if keep.is_whole(length as u64) {
+        keep.store(Content::Memory(bytes.clone()));
     } else {
         drop(keep);
     }
-    if frames.iter().all(Frame::is_data) {
+    let trailers = frames
+        .into_iter()
+        .find_map(|frame| frame.into_trailers().ok());
+    let Some(trailers) = trailers else {
         return Body::full(bytes);
+    };
+    // For this client; they are not stored (RFC 9111, section 3.1).
+    let body = http_body_util::Full::new(bytes);
+    Body::stream(body.with_trailers(std::future::ready(Some(Ok(trailers)))))
+}
+
+/// A body on its way.
+struct Filling {
+    /// What it is to be stored with; none when it is not going to be.
+    keep: Option<Keep>,
+    filler: Filler,
+    /// None once the disk has it.
+    weight: Option<Weight>,
+    tail: Arc<Mutex<Tail>>,
+}
+
+impl Filling {
+    /// Lets others follow, and sees to it that one that is known to be large goes to disk.
+    fn begin(&mut self, expected: Option<u64>) {
+        let Some(keep) = &self.keep else { return };
+        if expected.is_some_and(|length| length > keep.cache.largest_in_memory as u64) {
+            self.to_disk(expected);
+        }
+        if let Some(keep) = &self.keep {
+            keep.share(Content::Filling(self.filler.fill(), expected));
+        }
     }
-    // Trailers are for this client; they are not stored (RFC 9111, section 3.1).
-    let (writer, reader) = pipe::pipe(SizeHint::default());
-    frames.into_iter().for_each(|frame| writer.send(frame));
-    writer.end(Ok(()));
-    Body::stream(reader)
+
+    fn to_disk(&mut self, expected: Option<u64>) {
+        let Some(keep) = &self.keep else { return };
+        if keep.to_disk(&self.filler, expected) {
+            self.weight = None;
+        } else {
+            self.give_up();
+        }
+    }
+
+    /// Takes a frame, and sees to where it is kept.
+    fn take(&mut self, frame: Frame<Bytes>) {
+        let data = frame.data_ref().map_or(0, Bytes::len);
+        if let Some(keep) = &self.keep {
+            let length = self.filler.length() + data as u64;
+            let (in_memory, largest) = (keep.cache.largest_in_memory as u64, keep.cache.largest);
+            match &mut self.weight {
+                Some(weight) => {
+                    if !weight.add(data) || length > in_memory {
+                        self.to_disk(None);
+                    }
+                }
+                None if length > largest => self.give_up(),
+                None => {}
+            }
+        }
+        self.append(frame);
+    }
+
+    fn append(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) => self.filler.append(data),
+            Err(frame) => self.tail.lock().trailers = frame.into_trailers().ok(),
+        }
+    }
+
+    /// Does not store it.
+    fn give_up(&mut self) {
+        self.filler.give_up();
+        self.weight = None;
+        if let Some(keep) = self.keep.take() {
+            keep.give_up();
+        }
+    }
+
+    fn break_off(mut self, error: BoxError) {
+        // First those who wait, so that one of them fetches again.
+        drop(self.keep.take());
+        self.tail.lock().error = Some(error);
+    }
+
+    /// Waits until more may come; false when nobody needs it.
+    async fn room(&mut self, left_at: &mut Option<Instant>) -> bool {
+        if self.keep.is_some() && self.weight.is_none() {
+            let room = tokio::time::timeout(DISK_PATIENCE, self.filler.room());
+            if room.await.is_err() || !self.filler.is_kept() {
+                self.give_up();
+            }
+        }
+        if self.keep.is_none() {
+            return self.filler.room().await;
+        }
+        if self.filler.has_readers() {
+            *left_at = None;
+            return true;
+        }
+        left_at.get_or_insert_with(Instant::now).elapsed() <= PATIENCE
+    }
+
+    /// Stores what is whole. This comes before the client sees the end: what it asks for next is a hit,
+    /// or follows until it is.
+    async fn finish(mut self) {
+        let keep = self.keep.take();
+        let whole = keep.filter(|keep| keep.is_whole(self.filler.length()));
+        let Some(keep) = whole else {
+            self.filler.give_up();
+            self.filler.finish().await;
+            return;
+        };
+        match self.filler.finish().await {
+            Filled::Memory(bytes) => drop(keep.store(Content::Memory(bytes))),
+            Filled::Disk(object) => keep.store_written(object),
+            Filled::Nothing => keep.give_up(),
+        }
+    }
 }
 
 /// Reads the rest.
-async fn pump(mut body: Body, mut keep: Option<(Keep, Gathered)>, writer: Writer) {
+async fn pump(mut body: Body, mut filling: Filling) {
     let mut left_at = None;
     loop {
-        let frame = match next(&mut body, keep.is_some()).await {
+        let frame = match next(&mut body, filling.keep.is_some()).await {
             Next::Frame(frame) => frame,
             Next::End => break,
             Next::Broken(error) => {
-                // First those who wait, so that one of them fetches again.
-                drop(keep);
-                writer.end(Err(error));
+                filling.break_off(error);
                 return;
             }
             Next::Stalled => {
-                give_up(keep.take());
-                if writer.reader_is_gone() {
+                filling.give_up();
+                if !filling.filler.has_readers() {
                     return;
                 }
                 continue;
             }
         };
-        if let (Some((_, gathered)), Some(data)) = (&mut keep, frame.data_ref())
-            && !gathered.push(data)
-        {
-            give_up(keep.take());
-        }
+        filling.take(frame);
         if body.is_end_stream() {
-            store(keep.take());
+            break;
         }
-        writer.send(frame);
-        if keep.is_none() {
-            if !writer.room().await {
-                return;
-            }
-        } else if writer.reader_is_gone() {
-            let left_at = *left_at.get_or_insert_with(Instant::now);
-            if left_at.elapsed() > PATIENCE {
-                return;
-            }
+        if !filling.room(&mut left_at).await {
+            return;
         }
     }
-    store(keep);
-    writer.end(Ok(()));
+    filling.finish().await;
 }
 
 /// What a body does next.
@@ -215,20 +313,5 @@ async fn next(body: &mut Body, awaited: bool) -> Next {
         Some(Ok(frame)) => Next::Frame(frame),
         Some(Err(error)) => Next::Broken(error),
         None => Next::End,
-    }
-}
-
-fn give_up(keep: Option<(Keep, Gathered)>) {
-    if let Some((keep, _)) = keep {
-        keep.give_up();
-    }
-}
-
-/// Stores what is whole. This comes before the client sees the end: what it asks for next is a hit.
-fn store(keep: Option<(Keep, Gathered)>) {
-    if let Some((keep, gathered)) = keep
-        && keep.is_whole(gathered.length)
-    {
-        keep.store(gathered.into_bytes());
     }
 }

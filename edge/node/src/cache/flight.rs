@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Cache;
 use super::key::BuildHashed;
+use super::stored::Stored;
 
 /// For how long nobody waits for an answer whose like could not be shared the last time.
 pub(super) const PASS: Duration = Duration::from_secs(10);
@@ -28,10 +29,12 @@ pub(super) struct Flights {
 }
 
 /// How a flight has ended, for those who wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Landing {
     /// It has not.
     Flying,
+    /// It has not, but its answer can be followed by those whom it is for.
+    Follow(Arc<Stored>),
     /// Look again: there is an answer, or it failed and one of those who wait flies next.
     Landed,
     /// The answer cannot be shared: all fetch on their own, at once.
@@ -104,6 +107,15 @@ impl Cache {
 }
 
 impl Pilot {
+    /// Lets those who wait follow the answer.
+    pub(super) fn share(&self, stored: Arc<Stored>) {
+        let slot = self.cache.slot(self.hash);
+        let flights = slot.flights.lock();
+        if let Some(flying) = flights.flying.get(&self.flight) {
+            flying.send_replace(Landing::Follow(stored));
+        }
+    }
+
     /// Lands with an answer that cannot be shared.
     pub(super) fn land_alone(mut self) {
         self.landing = Landing::Alone;
@@ -115,7 +127,7 @@ impl Drop for Pilot {
         let slot = self.cache.slot(self.hash);
         let flying = slot.flights.lock().flying.remove(&self.flight);
         if let Some(flying) = flying {
-            flying.send_replace(self.landing);
+            flying.send_replace(self.landing.clone());
         }
     }
 }

@@ -248,7 +248,10 @@ impl Cache {
             stored: kept,
             ..Status::default()
         };
-        answer::from_store(&fresh, &x.request.method, request, trip.arrived, &status)
+        let method = &x.request.method;
+        let (mut given, body) = answer::from_store(&fresh, method, request, trip.arrived, &status);
+        revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
+        (given, body)
     }
 
     /// A new answer goes to the client, and into the store if it may.
@@ -262,7 +265,7 @@ impl Cache {
     ) -> (Parts, Body) {
         answer::set_date(&mut parts.headers, trip.arrived);
         let request = &x.request.headers;
-        let assessed = if length(&parts.headers, &body) > self.largest as u64 {
+        let assessed = if length(&parts.headers, &body) > self.largest {
             Err(NotStorable::TooLarge)
         } else {
             assess(x, parts.status, &parts.headers, trip)
@@ -340,6 +343,8 @@ impl Cache {
     pub(super) fn drop_stored(&self, key: &Key, request: &HeaderMap) {
         let mut shard = self.slot(key.hash()).shard.lock();
         shard.remove(key.as_ref(), request);
+        drop(shard);
+        self.drop_on_disk(key);
     }
 
     pub(super) fn names(&self, x: &Exchange, headers: &HeaderMap, began: u64) -> Names {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, header};
 use zephyr_cache::vary::Selection;
 use zephyr_cache::{Freshness, Head, Part};
 
 use super::Cache;
+use super::content::Content;
 use super::flight::{PASS, Pilot};
 use super::key::Key;
 use super::stored::Stored;
@@ -32,9 +32,9 @@ pub(super) struct Keep {
 impl Keep {
     /// Whether the body is as long as the answer says. One that is not was cut off (RFC 9111,
     /// section 3.3), or is not what the head is about.
-    pub(super) fn is_whole(&self, length: usize) -> bool {
+    pub(super) fn is_whole(&self, length: u64) -> bool {
         if let Some(part) = self.part {
-            return part.len() == length as u64;
+            return part.len() == length;
         }
         let told = self.head.headers.get(header::CONTENT_LENGTH);
         told.is_none_or(|told| {
@@ -42,8 +42,42 @@ impl Keep {
         })
     }
 
-    /// Stores the answer, then lets those who wait look again.
-    pub(super) fn store(self, body: Bytes) -> Arc<Stored> {
+    /// The answer with this body.
+    pub(super) fn stored(&self, body: Content) -> Stored {
+        Stored::new(
+            self.head.clone(),
+            (body, self.part),
+            self.freshness,
+            self.selection.clone(),
+            self.names.clone(),
+        )
+    }
+
+    /// Lets those who wait follow the body that is on its way, if they may have the answer.
+    pub(super) fn share(&self, body: Content) {
+        if let Some(pilot) = &self.pilot
+            && self.freshness.is_reusable(self.cache.now())
+        {
+            pilot.share(Arc::new(self.stored(body)));
+        }
+    }
+
+    /// Stores the answer, on disk as well, then lets those who wait look again.
+    pub(super) fn store(self, body: Content) -> Arc<Stored> {
+        let (cache, key, request) = (
+            Arc::clone(&self.cache),
+            self.key.clone(),
+            self.request.clone(),
+        );
+        let (stored, is_kept) = self.put(body);
+        if is_kept {
+            cache.write_down(&key, &request, &stored);
+        }
+        stored
+    }
+
+    /// Stores the answer in memory, then lets those who wait look again; tells whether it was stored.
+    pub(super) fn put(self, body: Content) -> (Arc<Stored>, bool) {
         let stored = Arc::new(Stored::new(
             self.head,
             (body, self.part),
@@ -68,12 +102,13 @@ impl Keep {
                 pilot.land_alone();
             }
         }
-        stored
+        (stored, fits)
     }
 
     /// The answer is too large to be stored: those who wait fetch on their own.
     pub(super) fn give_up(self) {
         self.cache.pass_flight(self.key.hash(), self.flight, PASS);
+        self.cache.drop_on_disk(&self.key);
         if let Some(pilot) = self.pilot {
             pilot.land_alone();
         }

@@ -77,6 +77,10 @@ impl Key {
         self.hash
     }
 
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Bytes it takes.
     pub(super) fn size(&self) -> usize {
         self.text.len() + 16

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, header};
 use zephyr_cache::reuse;
 use zephyr_cache::vary::Selection;
-use zephyr_cache::{RequestDirectives, Status};
+use zephyr_cache::{Freshness, RequestDirectives, Status};
 
 use super::key::KeyRef;
 use super::shard::Found;
@@ -26,6 +26,7 @@ pub(super) enum Look {
 /// A stored answer that may be given.
 pub(super) struct Given {
     pub(super) stored: Arc<Stored>,
+    freshness: Freshness,
     now: Duration,
     /// Whether it is to be refreshed behind the client's back.
     pub(super) refresh: bool,
@@ -44,6 +45,19 @@ pub(super) struct Forward {
     pub(super) variants: Vec<Arc<Stored>>,
     /// Who waits for whom.
     pub(super) flight: u64,
+}
+
+impl Forward {
+    /// Leaves out everything that is stored.
+    pub(super) fn forget(&mut self) {
+        (self.validate, self.part) = (None, None);
+        self.variants.clear();
+    }
+
+    /// Whether nothing that is stored is of any use.
+    pub(super) fn is_miss(&self) -> bool {
+        self.validate.is_none() && self.part.is_none()
+    }
 }
 
 impl Cache {
@@ -90,7 +104,8 @@ impl Cache {
         };
         let now = self.now();
         let backs_off = stored.backs_off(now);
-        let (refresh, detail) = match reuse::look(&stored.freshness, directives, now, backs_off) {
+        let freshness = self.tags.freshness(&stored);
+        let (refresh, detail) = match reuse::look(&freshness, directives, now, backs_off) {
             reuse::Look::Give { refresh, detail } => (refresh, detail),
             reuse::Look::Validate(reason) => {
                 return Look::Forward(Forward {
@@ -101,10 +116,38 @@ impl Cache {
         };
         Look::Give(Given {
             stored,
+            freshness,
             now,
             refresh,
             detail,
         })
+    }
+
+    /// An answer on its way that this request may have as well.
+    pub(super) fn follow(
+        &self,
+        stored: &Arc<Stored>,
+        x: &Exchange,
+        directives: &RequestDirectives,
+    ) -> Option<Given> {
+        let request = &x.request.headers;
+        let is_for = x.request.method == Method::GET
+            && !request.contains_key(header::RANGE)
+            && stored.selection.matches(request)
+            && stored.has(&Method::GET, request)
+            && stored.body.is_there()
+            && self.tags.alive(&stored.names);
+        let (freshness, now) = (self.tags.freshness(stored), self.now());
+        match reuse::look(&freshness, directives, now, false) {
+            reuse::Look::Give { refresh, detail } if is_for && !refresh => Some(Given {
+                stored: Arc::clone(stored),
+                freshness,
+                now,
+                refresh,
+                detail,
+            }),
+            _ => None,
+        }
     }
 
     /// Requests for the same variant have the same flight, and where parts are fetched as parts
@@ -146,7 +189,7 @@ impl Cache {
         let status = Status {
             hit: waited.is_none(),
             forward: waited,
-            ttl: Some(given.stored.freshness.ttl(given.now)),
+            ttl: Some(given.freshness.ttl(given.now)),
             collapsed: waited.is_some(),
             detail: given.detail,
             ..Status::default()

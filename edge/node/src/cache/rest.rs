@@ -26,10 +26,12 @@ impl Cache {
     /// What to ask for behind a stored part, when that helps.
     pub(super) fn rest_of(&self, stored: &Arc<Stored>, request: &HeaderMap) -> Option<Rest> {
         let part = stored.part?;
+        // What is not in memory is better fetched as it was asked for, too.
+        stored.body.bytes()?;
         let lacking = part.lacking(request, &stored.head.headers)?;
         // What would not be stored as one piece is better fetched as it was asked for.
         let length = lacking.until.or(part.complete).unwrap_or(0);
-        (length <= self.largest as u64).then(|| Rest {
+        (length <= self.largest).then(|| Rest {
             stored: Arc::clone(stored),
             part,
             lacking,
@@ -85,7 +87,8 @@ impl Rest {
             ..Status::default()
         };
         let request = &x.request.headers;
-        let mut body = splice::behind(self.stored.body.clone(), body);
+        let here = self.stored.body.bytes().cloned().unwrap_or_default();
+        let mut body = splice::behind(here, body);
         let given = Given::of(self.lacking.wanted, joined);
         if let (Ok(freshness), Some(selection)) = (
             assess(x, status, &headers, trip),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::Method;
 use http_body::Body as _;
-use zephyr_cache::{RequestDirectives, Status, Way, way};
+use zephyr_cache::{RequestDirectives, Status, Way, key, way};
 
 use super::flight::{Boarding, Landing, PASS};
 use super::forward::{Errand, copy};
@@ -30,6 +30,21 @@ impl Cache {
     /// What the upstream's trip says, when no stored answer may take its place; 504 when only a
     /// stored answer was asked for and there is none.
     pub async fn serve(
+        self: &Arc<Self>,
+        x: &mut Exchange,
+        body: Body,
+        fetch: &Rc<dyn Fetch>,
+    ) -> Served {
+        if !self.config.status_key {
+            return self.answer(x, body, fetch).await;
+        }
+        let key = key::shown(x.scheme, &x.authority, &x.request.uri, &x.cache);
+        let (mut parts, body) = self.answer(x, body, fetch).await?;
+        answer::tell_key(&mut parts.headers, &key);
+        Ok((parts, body))
+    }
+
+    async fn answer(
         self: &Arc<Self>,
         x: &mut Exchange,
         body: Body,
@@ -58,7 +73,9 @@ impl Cache {
             &x.request.headers,
             &directives,
         ) {
-            Look::Give(given) if !given.refresh => self.give(probe.as_ref().hash, x, &given, None),
+            Look::Give(given) if !given.refresh && given.stored.body.bytes().is_some() => {
+                self.give(probe.as_ref().hash, x, &given, None)
+            }
             look => {
                 let key = probe.to_key();
                 drop(probe);
@@ -80,18 +97,31 @@ impl Cache {
         let mut waits = 0;
         let mut waited = None;
         let mut alone = false;
+        if self.bring(&key, &look).await {
+            look = self.look_again(&key, x, directives);
+        }
         loop {
-            let forward = match look {
+            let mut forward = match look {
                 Look::Give(given) => {
                     if given.refresh {
                         self.refresh(&key, x, &given.stored, fetch);
                     }
-                    return self.give(key.hash(), x, &given, waited);
+                    match self.hand_over(&key, x, given, waited).await {
+                        Some(served) => return served,
+                        None => {
+                            look = self.look_again(&key, x, directives);
+                            continue;
+                        }
+                    }
                 }
                 Look::Forward(forward) => forward,
             };
             if directives.only_if_cached {
                 return Err(ProxyError::not_stored());
+            }
+            if directives.no_store {
+                // What comes of it changes nothing that is stored (RFC 9111, section 5.2.1.5).
+                forward.forget();
             }
             if x.request.method == Method::HEAD {
                 let errand = Errand::of(&key, forward, None);
@@ -116,10 +146,21 @@ impl Cache {
                 Boarding::Alone => (forward, None),
                 Boarding::Wait(mut landing) => {
                     let left = gave_up.saturating_duration_since(Instant::now());
-                    let landed = landing.wait_for(|landing| *landing != Landing::Flying);
+                    let landed = landing.wait_for(|landing| !matches!(landing, Landing::Flying));
                     waits += 1;
                     let outcome = tokio::time::timeout(left, landed).await;
-                    let outcome = outcome.map(|landed| landed.map(|landing| *landing));
+                    let mut outcome = outcome.map(|landed| landed.map(|landing| landing.clone()));
+                    if let Ok(Ok(Landing::Follow(stored))) = &outcome {
+                        if let Some(given) = self.follow(stored, x, directives) {
+                            return self.give(key.hash(), x, &given, Some(forward.reason));
+                        }
+                        let left = gave_up.saturating_duration_since(Instant::now());
+                        let landed = landing.wait_for(|landing| {
+                            matches!(landing, Landing::Landed | Landing::Alone)
+                        });
+                        let ended = tokio::time::timeout(left, landed).await;
+                        outcome = ended.map(|landed| landed.map(|landing| landing.clone()));
+                    }
                     if outcome.is_err() {
                         // Who comes next does not wait as long for the same.
                         self.pass_flight(key.hash(), forward.flight, PASS);

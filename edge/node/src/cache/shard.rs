@@ -1,41 +1,17 @@
-//! One shard of the store: a table, and who has to go when it is full.
-//!
-//! Eviction is S3-FIFO (Yang, Zhang, Qiu, Yue, Vinayak, "FIFO queues are all you need for cache
-//! eviction", SOSP 2023): a small queue for what is new, where what is asked for once goes out again
-//! soon, a main queue for what was asked for again, and a list of keys that went lately, which go
-//! into the main queue when they come back. A scan cannot push out what is popular, and a hit moves
-//! nothing: it counts up one byte of the entry it has found anyway.
+//! One shard of the store in memory: the answers of each key, by [`zephyr_store::s3fifo`].
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use http::{HeaderMap, Method};
+use zephyr_store::{S3Fifo, Weigh};
 
-use super::key::{BuildHashed, Key, KeyRef};
+use super::key::{Key, KeyRef};
 use super::stored::Stored;
-
-/// Share of the bytes for the small queue, in percent.
-const SMALL_PERCENT: usize = 10;
-/// What an entry costs beside its key and its answers: its place in the table, in a queue, and its
-/// hash among those that went.
-const ENTRY: usize = 160;
-/// Uses counted between two looks of eviction.
-const MAX_USES: u8 = 3;
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    budget: usize,
     max_variants: usize,
-    table: HashTable<Entry>,
-    small: VecDeque<Place>,
-    main: VecDeque<Place>,
-    /// Hashes of keys that left the small queue, oldest first.
-    ghosts: VecDeque<u64>,
-    ghost_set: HashSet<u64, BuildHashed>,
-    bytes: usize,
-    small_bytes: usize,
-    tickets: u64,
+    table: S3Fifo<Entry>,
     /// How many answers purges had met when this shard was last swept.
     swept_at: usize,
 }
@@ -43,25 +19,21 @@ pub(super) struct Shard {
 #[derive(Debug)]
 struct Entry {
     key: Key,
+    /// The latest comes last.
     variants: Vec<Arc<Stored>>,
-    size: usize,
-    queue: Queue,
-    /// Its place in the queue has the same; other places of its key are left-overs.
-    ticket: u64,
-    /// How often it was used since eviction last looked.
-    uses: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Queue {
-    Small,
-    Main,
+impl Weigh for Entry {
+    fn weight(&self) -> usize {
+        let answers = self.variants.iter().map(|stored| stored.size());
+        self.key.size() + answers.sum::<usize>()
+    }
 }
 
-#[derive(Debug)]
-struct Place {
-    key: Key,
-    ticket: u64,
+impl Entry {
+    fn is_useful(&self, alive: &impl Fn(&Stored) -> bool) -> bool {
+        self.variants.iter().any(|stored| alive(stored))
+    }
 }
 
 /// What a look-up finds.
@@ -77,26 +49,11 @@ pub(super) enum Found {
     Nothing,
 }
 
-impl Entry {
-    fn measure(&mut self) {
-        let answers: usize = self.variants.iter().map(|stored| stored.size()).sum();
-        self.size = ENTRY + self.key.size() + answers;
-    }
-}
-
 impl Shard {
     pub(super) fn new(budget: usize, max_variants: usize) -> Self {
         Self {
-            budget,
             max_variants: max_variants.max(1),
-            table: HashTable::new(),
-            small: VecDeque::new(),
-            main: VecDeque::new(),
-            ghosts: VecDeque::new(),
-            ghost_set: HashSet::default(),
-            bytes: 0,
-            small_bytes: 0,
-            tickets: 0,
+            table: S3Fifo::new(budget),
             swept_at: 0,
         }
     }
@@ -106,7 +63,11 @@ impl Shard {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.table.bytes()
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.table.evicted()
     }
 
     /// The answer for a request. `alive` tells whether one was purged; such are dropped.
@@ -117,36 +78,42 @@ impl Shard {
         request: &HeaderMap,
         alive: impl Fn(&Stored) -> bool,
     ) -> Found {
+        let alive = |stored: &Stored| stored.body.is_there() && alive(stored);
         let same = |entry: &Entry| entry.key.as_ref() == key;
-        let Some(entry) = self.table.find_mut(key.hash, same) else {
-            return Found::Nothing;
-        };
-        // The latest comes last; it is the one to prefer when several match (RFC 9111, section 4.1).
+        // The latest is the one to prefer when several match (RFC 9111, section 4.1).
         let mut part = None;
-        for stored in entry.variants.iter().rev() {
-            if !stored.selection.matches(request) || !alive(stored) {
-                continue;
+        let hit = self.table.pick(key.hash, same, |entry| {
+            for stored in entry.variants.iter().rev() {
+                if !stored.selection.matches(request) || !alive(stored) {
+                    continue;
+                }
+                if stored.has(method, request) {
+                    return Some(Arc::clone(stored));
+                }
+                if part.is_none() {
+                    part = Some(Arc::clone(stored));
+                }
             }
-            if stored.has(method, request) {
-                entry.uses = (entry.uses + 1).min(MAX_USES);
-                return Found::Hit(Arc::clone(stored));
-            }
-            if part.is_none() {
-                part = Some(Arc::clone(stored));
-            }
+            None
+        });
+        if let Some(stored) = hit {
+            return Found::Hit(stored);
         }
         if let Some(stored) = part {
             return Found::Part(stored);
         }
+        if self.table.peek(key.hash, same).is_none() {
+            return Found::Nothing;
+        }
         self.retain(key, alive);
-        let entry = self.table.find(key.hash, same);
+        let entry = self.table.peek(key.hash, same);
         entry.map_or(Found::Nothing, |entry| {
             Found::Other(entry.variants.iter().rev().map(Arc::clone).collect())
         })
     }
 
-    /// Stores an answer; it takes the place of those for the same requests, but for other parts. Tells whether there is
-    /// room for it.
+    /// Stores an answer; it takes the place of those for the same requests, but for other parts. Tells
+    /// whether there is room for it.
     pub(super) fn insert(
         &mut self,
         key: &Key,
@@ -157,45 +124,56 @@ impl Shard {
         self.retain(key.as_ref(), |old| {
             !old.selection.matches(request) || old.stays_beside(&stored)
         });
-        if ENTRY + key.size() + stored.size() > self.budget {
+        if !self.table.has_room_for(key.size() + stored.size()) {
             return false;
         }
-        let (hash, probe) = (key.hash(), key.as_ref());
-        let same = |entry: &Entry| entry.key.as_ref() == probe;
-        let (before, after, queue) = if let Some(entry) = self.table.find_mut(hash, same) {
-            let before = entry.size;
-            if entry.variants.len() >= self.max_variants {
-                entry.variants.remove(0);
+        let most = self.max_variants;
+        self.add(key, alive, |variants| {
+            if variants.len() >= most {
+                variants.remove(0);
             }
-            entry.variants.push(stored);
-            entry.measure();
-            (before, entry.size, entry.queue)
-        } else {
-            let queue = if self.ghost_set.contains(&hash) {
-                Queue::Main
-            } else {
-                Queue::Small
-            };
-            self.tickets += 1;
-            let mut entry = Entry {
-                key: key.clone(),
-                variants: vec![stored],
-                size: 0,
-                queue,
-                ticket: self.tickets,
-                uses: 0,
-            };
-            entry.measure();
-            let size = entry.size;
-            self.table
-                .insert_unique(hash, entry, |entry| entry.key.hash());
-            self.enqueue(queue, key.clone(), self.tickets);
-            (0, size, queue)
-        };
-        self.account(before, after, queue);
-        self.evict(&alive);
-        self.tidy();
+            variants.push(stored);
+        });
         true
+    }
+
+    /// Puts answers from disk, the latest last, before those that are here already; tells whether there
+    /// were any.
+    pub(super) fn bring(
+        &mut self,
+        key: &Key,
+        found: Vec<Arc<Stored>>,
+        alive: impl Fn(&Stored) -> bool,
+    ) -> bool {
+        if found.is_empty() {
+            return false;
+        }
+        let most = self.max_variants;
+        self.add(key, alive, |variants| {
+            let mut all: Vec<Arc<Stored>> = Vec::with_capacity(found.len() + variants.len());
+            for stored in found.into_iter().chain(variants.drain(..)) {
+                all.retain(|old| old.selection != stored.selection || old.stays_beside(&stored));
+                all.push(stored);
+            }
+            all.drain(..all.len().saturating_sub(most));
+            *variants = all;
+        });
+        true
+    }
+
+    /// Puts an answer in the place of another that is the same otherwise.
+    pub(super) fn replace(
+        &mut self,
+        key: &Key,
+        old: &Arc<Stored>,
+        new: Arc<Stored>,
+        alive: impl Fn(&Stored) -> bool,
+    ) {
+        self.add(key, alive, |variants| {
+            if let Some(place) = variants.iter_mut().find(|stored| Arc::ptr_eq(stored, old)) {
+                *place = new;
+            }
+        });
     }
 
     /// Drops the answers for this request.
@@ -203,14 +181,14 @@ impl Shard {
         self.retain(key, |stored| !stored.selection.matches(request));
     }
 
+    /// Drops this answer.
+    pub(super) fn remove_one(&mut self, key: KeyRef<'_>, one: &Arc<Stored>) {
+        self.retain(key, |stored| !std::ptr::eq(stored, &raw const **one));
+    }
+
     /// Drops everything; tells how many keys that were.
     pub(super) fn clear(&mut self) -> usize {
-        let entries = self.table.len();
-        self.table.clear();
-        self.small.clear();
-        self.main.clear();
-        (self.bytes, self.small_bytes) = (0, 0);
-        entries
+        self.table.clear()
     }
 
     /// Frees what was purged, once that may be a good part of the shard. `met` is how many answers
@@ -221,148 +199,55 @@ impl Shard {
             return;
         }
         self.swept_at = met;
-        let (mut bytes, mut small_bytes) = (0, 0);
         self.table.retain(|entry| {
             entry.variants.retain(|stored| alive(stored));
-            if entry.variants.is_empty() {
-                return false;
-            }
-            entry.measure();
-            bytes += entry.size;
-            if entry.queue == Queue::Small {
-                small_bytes += entry.size;
-            }
-            true
+            !entry.variants.is_empty()
         });
-        (self.bytes, self.small_bytes) = (bytes, small_bytes);
-        self.tidy();
     }
 
-    fn enqueue(&mut self, queue: Queue, key: Key, ticket: u64) {
-        let places = match queue {
-            Queue::Small => &mut self.small,
-            Queue::Main => &mut self.main,
-        };
-        places.push_back(Place { key, ticket });
-    }
-
-    fn account(&mut self, before: usize, after: usize, queue: Queue) {
-        self.bytes = self.bytes + after - before;
-        if queue == Queue::Small {
-            self.small_bytes = self.small_bytes + after - before;
+    /// Changes the answers of a key, or makes its first ones.
+    fn add(
+        &mut self,
+        key: &Key,
+        alive: impl Fn(&Stored) -> bool,
+        change: impl FnOnce(&mut Vec<Arc<Stored>>),
+    ) {
+        let hash = key.hash();
+        let same = |entry: &Entry| entry.key.as_ref() == key.as_ref();
+        let useful = |entry: &Entry| entry.is_useful(&alive);
+        if self.table.peek(hash, same).is_some() {
+            let change = |entry: &mut Entry| {
+                change(&mut entry.variants);
+                !entry.variants.is_empty()
+            };
+            self.table.change(hash, same, change, useful);
+            return;
+        }
+        let mut variants = Vec::new();
+        change(&mut variants);
+        if !variants.is_empty() {
+            let key = key.clone();
+            self.table.insert(hash, Entry { key, variants }, useful);
         }
     }
 
     /// Drops the answers of a key that are not to be kept.
     fn retain(&mut self, key: KeyRef<'_>, keep: impl Fn(&Stored) -> bool) {
-        let found = self
-            .table
-            .find_entry(key.hash, |entry| entry.key.as_ref() == key);
-        let Ok(mut found) = found else {
+        let same = |entry: &Entry| entry.key.as_ref() == key;
+        let goes = |entry: &Entry| entry.variants.iter().any(|stored| !keep(stored));
+        if !self.table.peek(key.hash, same).is_some_and(goes) {
             return;
+        }
+        let change = |entry: &mut Entry| {
+            entry.variants.retain(|stored| keep(stored));
+            !entry.variants.is_empty()
         };
-        let entry = found.get_mut();
-        let (before, count, queue) = (entry.size, entry.variants.len(), entry.queue);
-        entry.variants.retain(|stored| keep(stored));
-        if entry.variants.len() == count {
-            return;
-        }
-        // Its place in a queue stays, and is skipped when its turn comes.
-        let after = if entry.variants.is_empty() {
-            found.remove();
-            0
-        } else {
-            entry.measure();
-            entry.size
-        };
-        self.account(before, after, queue);
-    }
-
-    fn evict(&mut self, alive: &impl Fn(&Stored) -> bool) {
-        while self.bytes > self.budget {
-            let share = self.budget / 100 * SMALL_PERCENT;
-            let queue = if self.small_bytes > share || self.main.is_empty() {
-                Queue::Small
-            } else {
-                Queue::Main
-            };
-            let places = match queue {
-                Queue::Small => &mut self.small,
-                Queue::Main => &mut self.main,
-            };
-            match places.pop_front() {
-                Some(place) => self.judge(place, queue, alive),
-                None if self.small.is_empty() && self.main.is_empty() => return,
-                None => {}
-            }
-        }
-    }
-
-    /// What becomes of the entry whose turn has come.
-    fn judge(&mut self, place: Place, queue: Queue, alive: &impl Fn(&Stored) -> bool) {
-        let hash = place.key.hash();
-        let found = self
-            .table
-            .find_entry(hash, |entry| entry.ticket == place.ticket);
-        let Ok(mut found) = found else {
-            return;
-        };
-        let entry = found.get_mut();
-        let used = entry.uses > 0 && entry.variants.iter().any(|stored| alive(stored));
-        if !used {
-            let (entry, _) = found.remove();
-            self.account(entry.size, 0, queue);
-            if queue == Queue::Small {
-                self.remember(hash);
-            }
-            return;
-        }
-        entry.queue = Queue::Main;
-        match queue {
-            Queue::Small => {
-                entry.uses = 0;
-                self.small_bytes -= entry.size;
-            }
-            Queue::Main => entry.uses -= 1,
-        }
-        self.main.push_back(place);
-    }
-
-    fn remember(&mut self, hash: u64) {
-        if self.ghost_set.insert(hash) {
-            self.ghosts.push_back(hash);
-        }
-        // As many as there are entries.
-        while self.ghosts.len() > self.table.len() + 16
-            && let Some(old) = self.ghosts.pop_front()
-        {
-            self.ghost_set.remove(&old);
-        }
-    }
-
-    /// Removes places that entries have left behind, when they are many.
-    fn tidy(&mut self) {
-        if self.small.len() + self.main.len() <= 2 * self.table.len() + 64 {
-            return;
-        }
-        let table = &self.table;
-        let current = |place: &Place| {
-            let same = |entry: &Entry| entry.ticket == place.ticket;
-            table.find(place.key.hash(), same).is_some()
-        };
-        self.small.retain(current);
-        self.main.retain(current);
+        self.table.change(key.hash, same, change, |_| true);
     }
 
     /// Adds up again what is accounted for.
     #[cfg(test)]
     pub(super) fn recount(&self) -> usize {
-        self.table
-            .iter()
-            .map(|entry| {
-                let answers: usize = entry.variants.iter().map(|stored| stored.size()).sum();
-                ENTRY + entry.key.size() + answers
-            })
-            .sum()
+        self.table.recount()
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use zephyr_cache::vary::Selection;
 use zephyr_cache::{Freshness, Head, Part, revalidate};
 
+use super::content::Content;
 use super::tags::Names;
 
 /// What a stored answer costs beside what it holds.
@@ -21,7 +21,7 @@ const BACK_OFF: u64 = 2;
 pub(super) struct Stored {
     pub(super) head: Head,
     /// The whole, or the part of it that is stored.
-    pub(super) body: Bytes,
+    pub(super) body: Content,
     /// Which part that is, when it is not the whole.
     pub(super) part: Option<Part>,
     pub(super) freshness: Freshness,
@@ -37,12 +37,12 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn new(
         head: Head,
-        (body, part): (Bytes, Option<Part>),
+        (body, part): (Content, Option<Part>),
         freshness: Freshness,
         selection: Selection,
         names: Names,
     ) -> Self {
-        let size = ANSWER + body.len() + head.size() + selection.size() + names.size();
+        let size = ANSWER + body.weight() + head.size() + selection.size() + names.size();
         Self {
             head,
             body,
@@ -54,6 +54,17 @@ impl Stored {
             backs_off_until: AtomicU64::new(0),
             size,
         }
+    }
+
+    /// The same with another body.
+    pub(super) fn with_body(&self, body: Content) -> Self {
+        Self::new(
+            self.head.clone(),
+            (body, self.part),
+            self.freshness,
+            self.selection.clone(),
+            self.names.clone(),
+        )
     }
 
     /// Whether it has what the request asks for.

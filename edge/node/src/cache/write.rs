@@ -44,6 +44,8 @@ impl Cache {
             response,
             drop,
         );
+        // Who wrote is not told before that outlives this process.
+        self.tags.written().await;
         let mut status = Status {
             forward: Some(reason),
             forward_status: Some(parts.status.as_u16()),
@@ -81,7 +83,7 @@ impl Cache {
         answer::set_date(&mut parts.headers, trip.arrived);
         let request = &x.request.headers;
         let assessed = candidate(x, parts.status, &parts.headers, trip).assess_post();
-        let fits = length(&parts.headers, &body) <= self.largest as u64;
+        let fits = length(&parts.headers, &body) <= self.largest;
         let (Ok(freshness), Some(selection), true) =
             (assessed, Selection::new(&parts.headers, request), fits)
         else {

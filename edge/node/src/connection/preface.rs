@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
@@ -11,12 +11,14 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What a client speaks, and the bytes that told it.
 #[derive(Debug)]
 pub(super) enum Protocol {
-    Http1(Bytes),
-    Http2(Bytes),
+    Http1(BytesMut),
+    Http2(BytesMut),
 }
 
 /// Reads until the first bytes are or are not the preface of HTTP/2; none when the client has left.
 pub(super) async fn detect(stream: &mut TcpStream) -> io::Result<Option<Protocol>> {
+    // Nothing is allocated for a client that sends nothing.
+    stream.readable().await?;
     // Enough for most first heads, so that they come in one read.
     let mut first = BytesMut::with_capacity(1024);
     loop {
@@ -25,10 +27,10 @@ pub(super) async fn detect(stream: &mut TcpStream) -> io::Result<Option<Protocol
         }
         let compared = first.len().min(PREFACE.len());
         if first[..compared] != PREFACE[..compared] {
-            return Ok(Some(Protocol::Http1(first.freeze())));
+            return Ok(Some(Protocol::Http1(first)));
         }
         if compared == PREFACE.len() {
-            return Ok(Some(Protocol::Http2(first.freeze())));
+            return Ok(Some(Protocol::Http2(first)));
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::config::Listen;
 
 /// A limit is this many rings, so it is kept to within a quarter.
 const RINGS: u32 = 4;
+/// As many bytes written are more than answers to pings.
+const ANSWERS: u64 = 1024;
 
 /// Watches one connection.
 pub(super) struct Timekeeper {
@@ -20,6 +22,7 @@ pub(super) struct Timekeeper {
     interval: Duration,
     head_rings: u32,
     idle_rings: u32,
+    hurried: bool,
     seen: Seen,
 }
 
@@ -29,6 +32,9 @@ struct Seen {
     head_age: u32,
     progress: u32,
     quiet: u32,
+    written: u64,
+    steps: u32,
+    stuck: u32,
 }
 
 /// What is to be done with the connection.
@@ -53,8 +59,14 @@ impl Timekeeper {
             interval,
             head_rings: rings(listen.header_read_timeout),
             idle_rings: rings(listen.idle_timeout),
+            hurried: false,
             seen: Seen::default(),
         }
+    }
+
+    /// From now on a connection that is quiet for one ring, and owes nobody anything, is idle.
+    pub(super) fn hurry(&mut self) {
+        self.hurried = true;
     }
 
     /// Must be polled whenever the connection's task is; nearly always it only reads one flag.
@@ -90,11 +102,38 @@ impl Timekeeper {
         if seen.head_age >= self.head_rings {
             return Some(Due::Stalled);
         }
+        let owes = connection.busy.get() > 0 || connection.write_waits.get();
+        if self.hurried && seen.quiet > 0 && !owes {
+            return Some(Due::Idle);
+        }
+        if !connection.http1 {
+            return self.look_at_streams(connection);
+        }
         if seen.quiet < self.idle_rings {
             return None;
         }
         let body_stalls = connection.awaits_body.get() && connection.read_waits.get();
         if connection.write_waits.get() || body_stalls {
+            return Some(Due::Stalled);
+        }
+        (connection.busy.get() == 0).then_some(Due::Idle)
+    }
+
+    /// On HTTP/2 pings move bytes too, so what counts are the steps of requests and bytes in numbers
+    /// that no ping has. A client that leaves the node without a window (RFC 9113, section 5.2) takes
+    /// no steps, whatever else it sends.
+    fn look_at_streams(&mut self, connection: &Connection) -> Option<Due> {
+        let seen = &mut self.seen;
+        let (written, steps) = (connection.written.get(), connection.steps.get());
+        if steps != seen.steps || written.wrapping_sub(seen.written) >= ANSWERS {
+            (seen.steps, seen.written, seen.stuck) = (steps, written, 0);
+            return None;
+        }
+        seen.stuck += 1;
+        if seen.stuck < self.idle_rings {
+            return None;
+        }
+        if connection.given.get() > 0 || connection.write_waits.get() {
             return Some(Due::Stalled);
         }
         (connection.busy.get() == 0).then_some(Due::Idle)

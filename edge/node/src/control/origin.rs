@@ -9,10 +9,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::stream::Error;
-use crate::config::Origin;
+use crate::config::{Http2, Origin, TlsConfig};
+use crate::upstream::tls;
 
 /// For a connection and for the head of an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,17 +80,30 @@ async fn send(
     let answer = async {
         let stream = TcpStream::connect(origin.host_and_port()).await?;
         let _ = stream.set_nodelay(true);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the origin ended early");
-            }
-        });
-        Ok(sender.send_request(request).await?)
+        if origin.is_tls() {
+            let trusted = tls::Client::new(&TlsConfig::default(), Http2::No);
+            let client = trusted.map_err(|error| Error::Tls(format!("{error:#}")))?;
+            speak(client.connect(origin, stream).await?, request).await
+        } else {
+            speak(stream, request).await
+        }
     };
     tokio::time::timeout(TIMEOUT, answer)
         .await
         .map_err(|_| Error::Silent(TIMEOUT))?
+}
+
+async fn speak<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to the origin ended early");
+        }
+    });
+    Ok(sender.send_request(request).await?)
 }
 
 /// Percent-encodes what is not unreserved (RFC 3986, section 2.3).

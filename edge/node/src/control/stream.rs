@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// The connection could not be made.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The system trusts nobody.
+    #[error("{0}")]
+    Tls(String),
     /// The connection broke.
     #[error("{0}")]
     Http(#[from] hyper::Error),

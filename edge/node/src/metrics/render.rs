@@ -1,5 +1,6 @@
 //! The counts as Prometheus text (exposition format 0.0.4).
 
+mod tls;
 mod upstreams;
 
 use std::fmt::{Display, Write as _};
@@ -13,6 +14,7 @@ pub(crate) fn render(node: &Shared) -> String {
     let mut text = Text(String::with_capacity(16 * 1024));
     configuration(&mut text, node);
     connections(&mut text, node);
+    tls::render(&mut text, node);
     requests(&mut text, node);
     cache(&mut text, node);
     components(&mut text, node);
@@ -86,6 +88,16 @@ fn connections(text: &mut Text, node: &Shared) {
             Count::TurnedAway,
         ),
         (
+            "turned_away_by_address",
+            "Client connections closed because their client had too many.",
+            Count::TurnedAwayByAddress,
+        ),
+        (
+            "proxy_refused",
+            "Connections closed for their PROXY protocol header.",
+            Count::ProxyRefused,
+        ),
+        (
             "stalled",
             "Client connections closed because the peer stopped.",
             Count::Stalled,
@@ -101,6 +113,23 @@ fn connections(text: &mut Text, node: &Shared) {
         "Requests that were not strict HTTP.",
         refused,
     );
+    text.single(
+        "zephyr_edge_tunnels_open",
+        "gauge",
+        "Connections that an upgrade has turned into tunnels.",
+        node.tunnels.load(Relaxed),
+    );
+    for (name, help, what) in [
+        ("opened", "Tunnels opened.", Count::Tunnels),
+        (
+            "turned_away",
+            "Handshakes refused because there were too many tunnels.",
+            Count::TunnelsTurnedAway,
+        ),
+    ] {
+        let name = format!("zephyr_edge_tunnels_{name}_total");
+        text.single(&name, "counter", help, sum(what));
+    }
     let dropped = sum(Count::LogDropped);
     text.single(
         "zephyr_edge_access_log_dropped_total",
@@ -199,6 +228,81 @@ fn cache(text: &mut Text, node: &Shared) {
         "Bytes of answers stored.",
         stats.bytes,
     );
+    text.single(
+        "zephyr_edge_cache_evicted_total",
+        "counter",
+        "Entries that had to make room in memory.",
+        stats.evicted,
+    );
+    if let Some(disk) = node.cache.disk_stats() {
+        cache_on_disk(text, &disk);
+    }
+}
+
+fn cache_on_disk(text: &mut Text, disk: &crate::cache::DiskStats) {
+    for (name, help, value) in [
+        ("objects", "Answers on disk.", disk.objects),
+        ("bytes", "Bytes of the cache's files.", disk.bytes),
+        (
+            "pending_bytes",
+            "Bytes that wait to be written.",
+            disk.pending_bytes,
+        ),
+        (
+            "down",
+            "Whether writing has failed lately.",
+            disk.is_down.into(),
+        ),
+    ] {
+        text.single(
+            &format!("zephyr_edge_cache_disk_{name}"),
+            "gauge",
+            help,
+            value,
+        );
+    }
+    for (name, help, value) in [
+        ("hits", "Bodies read from disk.", disk.hits),
+        ("written", "Answers written to disk.", disk.written),
+        (
+            "written_bytes",
+            "Bytes written to disk.",
+            disk.written_bytes,
+        ),
+        (
+            "evicted",
+            "Answers that had to make room on disk.",
+            disk.evicted,
+        ),
+        (
+            "kept",
+            "Answers written again because they were used.",
+            disk.kept,
+        ),
+        (
+            "not_admitted",
+            "Answers not written: asked for once.",
+            disk.not_admitted,
+        ),
+        (
+            "dropped",
+            "Answers not written: the disk did not follow.",
+            disk.dropped,
+        ),
+        ("write_errors", "Writes that failed.", disk.write_errors),
+        (
+            "read_errors",
+            "Reads that failed or were damaged.",
+            disk.read_errors,
+        ),
+    ] {
+        text.single(
+            &format!("zephyr_edge_cache_disk_{name}_total"),
+            "counter",
+            help,
+            value,
+        );
+    }
 }
 
 fn components(text: &mut Text, node: &Shared) {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use zephyr_edge_core::Phases;
 
+use zephyr_content::files::Files;
+
 use crate::config::OnError;
+use crate::content::Compress;
 use crate::spin::SpinRoute;
 use crate::wasm::{Counters, FilterComponent, FilterStage, ServiceComponent};
 
@@ -14,6 +17,10 @@ pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) target: Target,
     pub(crate) cache: bool,
+    /// How answers are compressed, if they are.
+    pub(crate) compress: Option<Compress>,
+    /// Protocols to which a client may switch.
+    pub(crate) upgrade: Vec<String>,
     pub(crate) stages: Vec<Stage>,
     /// The phases of all stages together.
     pub(crate) phases: Phases,
@@ -28,6 +35,8 @@ pub(crate) enum Target {
     Upstream(usize),
     /// A service component.
     Service(Arc<ServiceComponent>),
+    /// Files of a folder.
+    Files(Arc<Files>),
 }
 
 /// A filter in a pipeline.
@@ -46,10 +55,22 @@ impl Route {
             name: name.into(),
             target,
             cache,
+            compress: None,
+            upgrade: Vec::new(),
             stages,
             phases,
             spin: None,
         }
+    }
+
+    pub(crate) fn with_compress(mut self, compress: Option<Compress>) -> Self {
+        self.compress = compress;
+        self
+    }
+
+    pub(crate) fn with_upgrade(mut self, protocols: &[String]) -> Self {
+        self.upgrade = protocols.to_vec();
+        self
     }
 
     pub(crate) fn with_spin(mut self, spin: Option<SpinRoute>) -> Self {

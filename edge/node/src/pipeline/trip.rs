@@ -5,20 +5,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
 use zephyr_edge_pipeline::stages;
 
 use super::{Answer, Target};
 use crate::body::Body;
 use crate::cache::Fetch;
+use crate::content;
 use crate::error::{ProxyError, Source};
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::forwarded;
 use crate::generation::Generation;
 use crate::spin;
-use crate::upstream::{Pools, send};
+use crate::tunnel::Wish;
+use crate::upstream::{self, Pools, send};
 use crate::wasm::{ServiceComponent, StageError};
 
 /// How long the target took, left in the extensions of the exchange's request for the access log.
@@ -63,6 +65,36 @@ impl Trip {
         Ok((parts, body))
     }
 
+    /// The trip of a request that asks for another protocol. No cache looks at it.
+    pub(crate) async fn upgrade(
+        &self,
+        x: &mut Exchange,
+        wish: &Wish,
+    ) -> Result<Answer, ProxyError> {
+        let route = &self.generation.routes[self.route];
+        let Target::Upstream(upstream) = &route.target else {
+            return self.without_cache(x, Body::Empty).await;
+        };
+        let mut request = Request::new(Body::Empty);
+        *request.uri_mut() = x.request.uri.clone();
+        *request.headers_mut() = x.request.headers.clone();
+        forwarded::dress(x, request.headers_mut());
+        wish.ask(request.headers_mut());
+        let started = Instant::now();
+        let result = upstream::upgrade(self.pools.of(*upstream), x.client, request).await;
+        x.request.extensions.insert(UpstreamTime(started.elapsed()));
+        let answer = result?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            wish.check_answer(answer.headers())?;
+        }
+        let mut answer = answer.into_parts();
+        if route.phases.upstream {
+            answer = stages::on_upstream(&route.stages, x, answer).await;
+        }
+        answer.0.headers.remove(fields::SURROGATE_KEY);
+        Ok(answer)
+    }
+
     async fn make(
         &self,
         x: &mut Exchange,
@@ -73,19 +105,40 @@ impl Trip {
         if let Some(trigger) = &route.spin {
             spin::dress(trigger, x, request.headers_mut());
         }
+        let asked = route.compress.as_ref();
+        let asked = asked.map(|compress| (compress, compress.ask(x, &mut request)));
         let started = Instant::now();
         let result = match &route.target {
-            Target::Upstream(upstream) => send(self.pools.of(*upstream), Some(x.client), request).await,
+            Target::Upstream(upstream) => {
+                ask_for_trailers(x, request.headers_mut());
+                send(self.pools.of(*upstream), Some(x.client), request).await
+            }
             Target::Service(service) => serve(service, x, request).await,
+            Target::Files(files) => content::serve(files, x, &request).await,
         };
         x.request.extensions.insert(UpstreamTime(started.elapsed()));
-        let answer = result?;
+        let mut answer = result?;
         if route.phases.upstream {
             let (parts, body) = stages::on_upstream(&route.stages, x, answer.into_parts()).await;
-            Ok(Response::from_parts(parts, body))
-        } else {
-            Ok(answer)
+            answer = Response::from_parts(parts, body);
         }
+        match asked {
+            Some((compress, asked)) => compress.apply(asked, answer).await,
+            None => Ok(answer),
+        }
+    }
+}
+
+/// The client takes trailers, left in the extensions of the exchange's request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TakesTrailers;
+
+/// `TE` is the connection's own, so the node says it again for a client that said it (RFC 9110,
+/// section 10.1.4), with the option that HTTP/1.1 asks for.
+fn ask_for_trailers(x: &Exchange, headers: &mut HeaderMap) {
+    if x.request.extensions.get::<TakesTrailers>().is_some() {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
 }
 

@@ -11,6 +11,13 @@ pub(super) fn check(running: &Config, new: &Config) -> anyhow::Result<()> {
         ("node.threads", running.node.threads == new.node.threads),
         ("node.data_dir", running.node.data_dir == new.node.data_dir),
         ("listen.http", running.listen.http == new.listen.http),
+        ("listen.https", running.listen.https == new.listen.https),
+        ("listen.http3", running.listen.http3 == new.listen.http3),
+        (
+            "listen.https_port",
+            running.listen.https_port == new.listen.https_port,
+        ),
+        ("acme", running.acme == new.acme),
         ("listen.admin", running.listen.admin == new.listen.admin),
         ("log.access", running.log.access == new.log.access),
         ("control", running.control == new.control),

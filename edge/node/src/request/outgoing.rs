@@ -26,6 +26,8 @@ pub(crate) struct Streaming {
     record: Option<Record>,
     status: u16,
     bytes: u64,
+    /// Whether a piece has been given and the next one not been asked for.
+    given: bool,
 }
 
 impl Outgoing {
@@ -35,12 +37,29 @@ impl Outgoing {
             record: Some(record),
             status,
             bytes: 0,
+            given: false,
         }))
     }
 }
 
 impl Streaming {
+    fn taken(&mut self) {
+        if std::mem::take(&mut self.given)
+            && let Some(record) = &self.record
+        {
+            record.connection().taken();
+        }
+    }
+
+    fn gave(&mut self) {
+        if let Some(record) = &self.record {
+            self.given = true;
+            record.connection().gave();
+        }
+    }
+
     fn end(&mut self, aborted: bool) {
+        self.taken();
         if let Some(record) = self.record.take() {
             record.finish(self.status, self.bytes, aborted);
         }
@@ -69,11 +88,13 @@ impl http_body::Body for Outgoing {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(cx),
             Self::Streaming(streaming) => {
+                streaming.taken();
                 let poll = Pin::new(&mut streaming.body).poll_frame(cx);
                 match &poll {
                     Poll::Ready(Some(Ok(frame))) => {
                         let length = frame.data_ref().map_or(0, Bytes::len);
                         streaming.bytes += length as u64;
+                        streaming.gave();
                         if streaming.body.is_end_stream() {
                             streaming.end(false);
                         }

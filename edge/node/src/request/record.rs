@@ -77,6 +77,16 @@ impl Record {
 
     /// Hands an answer to hyper; the record is written when the last byte of its body is known.
     pub(super) fn send(mut self, mut response: Response<Body>) -> Response<Outgoing> {
+        let tls = self
+            .worker
+            .node
+            .tls
+            .as_ref()
+            .filter(|_| self.connection.tls);
+        if let Some(alt_svc) = tls.and_then(|tls| tls.alt_svc.as_ref()) {
+            let headers = response.headers_mut();
+            headers.insert(http::header::ALT_SVC, alt_svc.clone());
+        }
         let status = response.status().as_u16();
         if self.worker.is_leaving() && self.connection.http1 && status != 101 {
             let close = HeaderValue::from_static("close");
@@ -97,6 +107,10 @@ impl Record {
             }
             body => Outgoing::streaming(body, self, status),
         })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Whether an answer of this status to this request has no body on the wire.
@@ -131,6 +145,7 @@ impl Record {
             protocol: match self.version {
                 Version::HTTP_10 => "HTTP/1.0",
                 Version::HTTP_2 => "HTTP/2",
+                Version::HTTP_3 => "HTTP/3",
                 _ => "HTTP/1.1",
             },
             route: self

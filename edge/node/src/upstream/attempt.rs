@@ -39,7 +39,9 @@ pub(super) struct Arrived {
 pub(super) enum On {
     Http1(Conn),
     /// Held so that the stream counts as open.
-    Http2 { _stream: Stream },
+    Http2 {
+        _stream: Stream,
+    },
 }
 
 /// There is no answer.
@@ -85,7 +87,11 @@ pub(super) async fn attempt(
                 let copy = (repeatable && (reused || elsewhere)).then(|| copy_of(&request));
                 let answer = conn.sender.try_send_request(request);
                 let answer = wait(upstream, &mut conn.timer, steps, answer).await;
-                (answer.map(|sent| sent.map(|answer| (answer, On::Http1(conn)))), copy, reused)
+                (
+                    answer.map(|sent| sent.map(|answer| (answer, On::Http1(conn)))),
+                    copy,
+                    reused,
+                )
             }
             Way::Http2(mut stream, reused) => {
                 to_http2(&mut request, &upstream.config.servers[line.endpoint.of].url);
@@ -97,7 +103,11 @@ pub(super) async fn attempt(
                     line.forget(&stream);
                 }
                 let on = On::Http2 { _stream: stream };
-                (answer.map(|sent| sent.map(|answer| (answer, on))), copy, reused)
+                (
+                    answer.map(|sent| sent.map(|answer| (answer, on))),
+                    copy,
+                    reused,
+                )
             }
         };
         let (failed, again) = match sent {
@@ -151,7 +161,7 @@ pub(super) async fn attempt(
 type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
 /// Waits for the head of an answer. The limit starts anew while the request's body moves.
-async fn wait(
+pub(super) async fn wait(
     upstream: &Upstream,
     timer: &mut Timer,
     steps: Option<&Steps>,

@@ -36,6 +36,34 @@ pub(super) enum Made {
 
 /// Makes a connection; the time limit covers the TLS handshake.
 pub(super) async fn open(upstream: &Upstream, endpoint: &Endpoint) -> Result<Made, ProxyError> {
+    open_in(upstream, endpoint, connect(upstream, endpoint)).await
+}
+
+/// Makes a connection on which HTTP/1.1 is spoken, whatever else the server could.
+pub(super) async fn open_http1(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+) -> Result<http1::SendRequest<Body>, ProxyError> {
+    let connect = async {
+        let stream = tcp(endpoint).await?;
+        let server = &upstream.config.servers[endpoint.of];
+        let sender = match &upstream.tls {
+            Some(client) if server.url.is_tls() => {
+                let stream = client.connect(&server.url, stream, true).await?;
+                speak_http1(TokioIo::new(stream)).await
+            }
+            _ => speak_http1(TokioIo::new(stream)).await,
+        };
+        sender.map_err(io::Error::other)
+    };
+    open_in(upstream, endpoint, connect).await
+}
+
+async fn open_in<T>(
+    upstream: &Upstream,
+    endpoint: &Endpoint,
+    connect: impl Future<Output = io::Result<T>>,
+) -> Result<T, ProxyError> {
     let limit = upstream.config.connect_timeout;
     let failed = |kind: ErrorType, detail, cause: String| {
         count(&upstream.counts.connect_errors);
@@ -43,11 +71,14 @@ pub(super) async fn open(upstream: &Upstream, endpoint: &Endpoint) -> Result<Mad
             ErrorType::ConnectionTimeout => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         };
-        let cause = format!("upstream {} at {}: {cause}", upstream.name, endpoint.address);
+        let cause = format!(
+            "upstream {} at {}: {cause}",
+            upstream.name, endpoint.address
+        );
         let error = ProxyError::new(Source::Upstream, status, detail);
         error.of_kind(kind).with_cause(cause).retryable()
     };
-    match tokio::time::timeout(limit, connect(upstream, endpoint)).await {
+    match tokio::time::timeout(limit, connect).await {
         Ok(Ok(made)) => {
             count(&upstream.counts.connections);
             Ok(made)
@@ -80,10 +111,12 @@ pub(super) async fn connect(upstream: &Upstream, endpoint: &Endpoint) -> io::Res
     let http2 = upstream.config.http2;
     match &upstream.tls {
         Some(client) if server.url.is_tls() => {
-            let stream = client.connect(&server.url, stream).await?;
+            let stream = client.connect(&server.url, stream, false).await?;
             let chosen = tls::chose_http2(&stream);
             if http2 == Http2::Yes && !chosen {
-                return Err(io::Error::other("the server does not offer HTTP/2 over TLS"));
+                return Err(io::Error::other(
+                    "the server does not offer HTTP/2 over TLS",
+                ));
             }
             speak(TokioIo::new(stream), chosen).await
         }
@@ -112,16 +145,14 @@ where
     builder.max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
     let (sender, connection) = builder.handshake(io).await?;
     drop(tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection to an upstream ended early");
         }
     }));
     Ok(sender)
 }
 
-async fn speak_http2<T>(
-    io: T,
-) -> hyper::Result<(http2::SendRequest<Body>, Arc<AtomicUsize>)>
+async fn speak_http2<T>(io: T) -> hyper::Result<(http2::SendRequest<Body>, Arc<AtomicUsize>)>
 where
     T: Read + Write + Unpin + Send + 'static,
 {

@@ -10,6 +10,7 @@ use zephyr_edge_pipeline::proxy_status::ErrorType;
 use super::{Upstream, count};
 use crate::error::{BoxError, ProxyError, Source};
 use crate::limited_body::BodyTooLarge;
+use crate::slow_body::BodyTooSlow;
 
 /// An error and its causes.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -73,7 +74,9 @@ pub(super) fn broken(
 ) -> ProxyError {
     count(&upstream.counts.broken);
     let detail = match kind {
-        ErrorType::HttpResponseHeaderSectionSize => "The head of the upstream's answer is too large.",
+        ErrorType::HttpResponseHeaderSectionSize => {
+            "The head of the upstream's answer is too large."
+        }
         ErrorType::ConnectionTerminated | ErrorType::HttpResponseIncomplete => {
             "The upstream broke off."
         }
@@ -104,6 +107,10 @@ pub(super) fn of_request(upstream: &Upstream, error: hyper::Error) -> ProxyError
     if causes(&error).any(|cause| cause.is::<BodyTooLarge>()) {
         let detail = "The request's body is larger than this server takes.";
         return ProxyError::new(Source::Client, StatusCode::PAYLOAD_TOO_LARGE, detail);
+    }
+    if causes(&error).any(|cause| cause.is::<BodyTooSlow>()) {
+        let detail = "The request's body comes too slowly.";
+        return ProxyError::new(Source::Client, StatusCode::REQUEST_TIMEOUT, detail);
     }
     if error.is_user() {
         let detail = "The request's body broke off or is not framed as it says.";

@@ -12,6 +12,8 @@ pub(super) fn to_http2(request: &mut Request<Body>, origin: &Origin) {
     if request.version() == Version::HTTP_2 {
         return;
     }
+    // It names `TE` where trailers are asked for; HTTP/2 knows no such field.
+    request.headers_mut().remove(header::CONNECTION);
     let host = request.headers_mut().remove(header::HOST);
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = http::uri::Parts::default();

@@ -34,7 +34,9 @@ pub(super) async fn run(upstream: Weak<Upstream>, check: HealthCheck) {
             let (upstream, check) = (&upstream, &check);
             async move {
                 let outcome = tokio::time::timeout(check.timeout, ask(upstream, &endpoint, check));
-                let outcome = outcome.await.unwrap_or_else(|_| Err("no answer in time".into()));
+                let outcome = outcome
+                    .await
+                    .unwrap_or_else(|_| Err("no answer in time".into()));
                 (endpoint, outcome)
             }
         });

@@ -10,10 +10,10 @@ use http::Request;
 
 use super::attempt::{Arrived, Missed, attempt};
 use super::cluster::Cluster;
+use super::count;
 use super::form::copy_of;
 use super::pool::Pool;
 use super::send::Choice;
-use super::count;
 use crate::body::Body;
 
 /// Sends a request to the server `first`, and to another one after some time.

@@ -152,7 +152,9 @@ impl Line {
         let shared = match streams.iter().find(room) {
             Some(shared) => Some(shared),
             None if streams.len() < CONNECTIONS => None,
-            None => streams.iter().min_by_key(|shared| shared.open.load(Relaxed)),
+            None => streams
+                .iter()
+                .min_by_key(|shared| shared.open.load(Relaxed)),
         };
         shared.map(Shared::stream)
     }

@@ -74,8 +74,12 @@ impl Pool {
     /// Closes what is unused for too long, and what leads to servers that are gone.
     fn sweep(&self) {
         let cluster = self.upstream.cluster.load();
-        let is_there =
-            |line: &Line| cluster.endpoints.iter().any(|endpoint| endpoint.id == line.endpoint.id);
+        let is_there = |line: &Line| {
+            cluster
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.id == line.endpoint.id)
+        };
         self.lines.lock().retain(|line| {
             line.sweep();
             is_there(line)

@@ -92,7 +92,9 @@ impl Resolver {
                     },
                     why: error.to_string(),
                 })?;
-                let lifetime = found.valid_until().saturating_duration_since(Instant::now());
+                let lifetime = found
+                    .valid_until()
+                    .saturating_duration_since(Instant::now());
                 Found {
                     addresses: found.iter().collect(),
                     lifetime: lifetime.clamp(config.min_ttl, config.max_ttl.max(config.min_ttl)),

@@ -26,7 +26,7 @@ use crate::fields;
 
 /// Other addresses tried when no connection can be made, whatever `retries` says: a name with an
 /// address that does not work from here must not fail requests.
-const FALLBACKS: u32 = 2;
+pub(super) const FALLBACKS: u32 = 2;
 
 /// Sends a request in origin form and answers with the upstream's answer: hop-by-hop fields gone,
 /// `Via` added.
@@ -81,6 +81,13 @@ pub(super) struct Choice {
 }
 
 impl Choice {
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            key,
+            tried: Vec::new(),
+        }
+    }
+
     /// The next server to try.
     pub(super) fn next(&mut self, upstream: &Upstream, cluster: &Cluster) -> Option<usize> {
         let ask = Ask {
@@ -105,10 +112,7 @@ async fn balance(
     let config = &upstream.config;
     let cluster = upstream.servers().await?;
     let began = Instant::now();
-    let mut choice = Choice {
-        key: key_of(upstream, client, &request),
-        tried: Vec::new(),
-    };
+    let mut choice = Choice::new(key_of(upstream, client, &request));
     let repeatable = steps.is_none() && is_idempotent(request.method());
     let hedged = config
         .hedge_after
@@ -183,7 +187,7 @@ impl Upstream {
     }
 
     /// The servers there are; waits for names that are being looked up for the first time.
-    async fn servers(&self) -> Result<Arc<Cluster>, ProxyError> {
+    pub(super) async fn servers(&self) -> Result<Arc<Cluster>, ProxyError> {
         let until = tokio::time::Instant::now() + self.config.connect_timeout;
         loop {
             let changed = self.changed.notified();
@@ -203,7 +207,7 @@ impl Upstream {
     }
 }
 
-fn no_servers(upstream: &Upstream, kind: ErrorType) -> ProxyError {
+pub(super) fn no_servers(upstream: &Upstream, kind: ErrorType) -> ProxyError {
     let (status, detail) = match kind {
         ErrorType::DnsTimeout => (
             StatusCode::GATEWAY_TIMEOUT,
@@ -225,7 +229,7 @@ fn no_servers(upstream: &Upstream, kind: ErrorType) -> ProxyError {
 }
 
 /// What a hash ring goes by.
-fn key_of(upstream: &Upstream, client: Option<IpAddr>, request: &Request<Body>) -> u64 {
+pub(super) fn key_of(upstream: &Upstream, client: Option<IpAddr>, request: &Request<Body>) -> u64 {
     if upstream.config.policy != PolicyName::RingHash {
         return 0;
     }
@@ -244,7 +248,7 @@ fn key_of(upstream: &Upstream, client: Option<IpAddr>, request: &Request<Body>) 
     }
 }
 
-fn finish(
+pub(super) fn finish(
     arrived: Arrived,
     line: &Arc<Line>,
     in_flight: InFlight,
@@ -252,7 +256,7 @@ fn finish(
     let Arrived { answer, on, visit } = arrived;
     let (mut parts, body) = answer.into_parts();
     if parts.status.is_informational() {
-        // The node asks for no upgrade, so 101 is no answer to what it has sent.
+        // An upgrade is asked for elsewhere (`upgrade`), so 101 is no answer to what was sent.
         let cause = format!("status {}", parts.status.as_u16());
         let kind = ErrorType::HttpProtocolError;
         return Err(failure::broken(&line.upstream, kind, cause));

@@ -21,6 +21,8 @@ const HTTP1: &[u8] = b"http/1.1";
 #[derive(Clone)]
 pub(crate) struct Client {
     connector: TlsConnector,
+    /// For what only HTTP/1.1 can do.
+    http1: TlsConnector,
     /// In place of the URL's host.
     name: Option<ServerName<'static>>,
 }
@@ -72,24 +74,32 @@ impl Client {
             Http2::Auto => vec![HTTP2.to_vec(), HTTP1.to_vec()],
         };
         let name = config.server_name.clone().map(ServerName::try_from);
+        let mut http1 = client.clone();
+        http1.alpn_protocols = vec![HTTP1.to_vec()];
         Ok(Self {
             connector: TlsConnector::from(Arc::new(client)),
+            http1: TlsConnector::from(Arc::new(http1)),
             name: name.transpose().context("server_name")?,
         })
     }
 
-    /// Shakes hands on a connection to a server.
+    /// Shakes hands on a connection to a server; `only_http1` offers nothing but HTTP/1.1.
     pub(crate) async fn connect(
         &self,
         origin: &Origin,
         stream: TcpStream,
+        only_http1: bool,
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => ServerName::try_from(origin.host_and_port().0.to_owned())
                 .map_err(io::Error::other)?,
         };
-        self.connector.connect(name, stream).await
+        let connector = match only_http1 {
+            true => &self.http1,
+            false => &self.connector,
+        };
+        connector.connect(name, stream).await
     }
 }
 

@@ -134,7 +134,11 @@ async fn follow_names(upstream: Weak<Upstream>, dns: Dns) {
                     // name servers fail.
                     let kept = addresses[index].len();
                     upstream.counts.dns_errors.fetch_add(1, Relaxed);
-                    tracing::warn!(upstream = &*upstream.name, name, "{name} cannot be resolved ({why}); {kept} addresses are kept");
+                    tracing::warn!(
+                        upstream = &*upstream.name,
+                        name,
+                        "{name} cannot be resolved ({why}); {kept} addresses are kept"
+                    );
                     problem = Some(kind);
                     dns.retry
                 }

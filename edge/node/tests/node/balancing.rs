@@ -9,7 +9,9 @@ use std::time::Duration;
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Answer, Connection, PATIENCE, RawUpstream, TestDns, TestNode, TestUpstream, answer, get};
+use crate::support::{
+    Answer, Connection, PATIENCE, RawUpstream, TestDns, TestNode, TestUpstream, answer, get,
+};
 
 const ROUTE: &str = r#"
 [[routes]]
@@ -19,7 +21,10 @@ upstream = "a"
 "#;
 
 fn servers(urls: &[String]) -> String {
-    let servers: Vec<_> = urls.iter().map(|url| format!("{{ url = \"{url}\" }}")).collect();
+    let servers: Vec<_> = urls
+        .iter()
+        .map(|url| format!("{{ url = \"{url}\" }}"))
+        .collect();
     format!("servers = [{}]", servers.join(", "))
 }
 
@@ -70,7 +75,10 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 #[tokio::test]
 async fn weights_in_turn() {
-    let (a, b) = (TestUpstream::named("a").await, TestUpstream::named("b").await);
+    let (a, b) = (
+        TestUpstream::named("a").await,
+        TestUpstream::named("b").await,
+    );
     let config = format!(
         "[upstreams.a]\npolicy = \"round_robin\"\nservers = [{{ url = \"{}\", weight = 3 }}, {{ url = \"{}\" }}]\n{ROUTE}",
         a.url(),
@@ -96,13 +104,19 @@ async fn a_hash_ring_keeps_a_key_with_its_server() {
     for turn in 0..3 {
         for key in 0..30 {
             let get = Request::get(format!("/{turn}")).header("x-key", key);
-            let answer = connection.send(get.body(String::new()).unwrap()).await.unwrap();
+            let answer = connection
+                .send(get.body(String::new()).unwrap())
+                .await
+                .unwrap();
             let first = with.entry(key).or_insert_with(|| answer.body.clone());
             assert_eq!(*first, answer.body);
         }
     }
     for name in names {
-        assert!(with.values().any(|value| value == name), "{name} has no key");
+        assert!(
+            with.values().any(|value| value == name),
+            "{name} has no key"
+        );
     }
     node.stop().await;
 }
@@ -115,7 +129,11 @@ async fn a_server_that_is_away_costs_no_request_whatever_the_method() {
         assert_eq!(send(&node, "POST", "body").await.body, "a /x");
         assert_eq!(send(&node, "GET", "").await.body, "a /x");
     }
-    assert!(a.seen().iter().all(|seen| seen.method != "POST" || seen.body == "body"));
+    assert!(
+        a.seen()
+            .iter()
+            .all(|seen| seen.method != "POST" || seen.body == "body")
+    );
     node.stop().await;
 }
 
@@ -125,7 +143,10 @@ async fn when_all_are_away_it_is_said_and_nobody_waits() {
     let answer = node.get("/x").await;
     assert_eq!(answer.status, 502);
     let said = answer.header("proxy-status");
-    assert!(said.starts_with("Zephyr; error=connection_refused"), "{said}");
+    assert!(
+        said.starts_with("Zephyr; error=connection_refused"),
+        "{said}"
+    );
     node.stop().await;
 }
 
@@ -165,7 +186,11 @@ async fn answers_of_a_gateway_are_tried_elsewhere_when_asked_for() {
     let retried = node(&urls, &format!("{policy}\nretry_on = [\"5xx\"]")).await;
     assert_eq!(tally(&retried, 10).await["good /x"], 10);
     // When the other one fails, too, the client hears of it.
-    let both = node(&[bad.url(), bad.url()], &format!("{policy}\nretry_on = [\"5xx\"]")).await;
+    let both = node(
+        &[bad.url(), bad.url()],
+        &format!("{policy}\nretry_on = [\"5xx\"]"),
+    )
+    .await;
     let answer = both.get("/x").await;
     assert_eq!((answer.status.as_u16(), &*answer.body), (503, "bad"));
     both.stop().await;
@@ -180,9 +205,15 @@ async fn retries_have_a_budget() {
     let node = node(&[bad.url(), bad.url()], budget).await;
     tally(&node, 30).await;
     // A window of ten seconds, and perhaps the beginning of the next.
-    let retries = node.metric("zephyr_edge_upstream_retries_total{upstream=\"a\"}").await;
+    let retries = node
+        .metric("zephyr_edge_upstream_retries_total{upstream=\"a\"}")
+        .await;
     assert!((10..=20).contains(&retries), "{retries}");
-    assert!(node.metric("zephyr_edge_upstream_over_budget_total{upstream=\"a\"}").await >= 10);
+    assert!(
+        node.metric("zephyr_edge_upstream_over_budget_total{upstream=\"a\"}")
+            .await
+            >= 10
+    );
     node.stop().await;
 }
 
@@ -198,22 +229,30 @@ async fn a_server_that_fails_is_left_out() {
     .await;
     assert_eq!(tally(&node, 50).await["bad"], 3);
     let address = bad.url().replace("http://", "");
-    let metric = |what: &str| format!("zephyr_edge_server_{what}{{upstream=\"a\",server=\"{address}\"}}");
+    let metric =
+        |what: &str| format!("zephyr_edge_server_{what}{{upstream=\"a\",server=\"{address}\"}}");
     assert_eq!(node.metric(&metric("ejections_total")).await, 1);
     status.store(200, SeqCst);
-    until("the server's return", async || tally(&node, 4).await.contains_key("bad")).await;
+    until("the server's return", async || {
+        tally(&node, 4).await.contains_key("bad")
+    })
+    .await;
     assert_eq!(node.metric(&metric("usable")).await, 1);
     node.stop().await;
 }
 
 #[tokio::test]
 async fn checks_take_a_server_out_and_bring_it_back() {
-    let (a, b) = (TestUpstream::named("a").await, TestUpstream::start({
-        |seen| match &*seen.target {
-            "/healthz" => answer(204, ""),
-            _ => answer(200, "b"),
-        }
-    }).await);
+    let (a, b) = (
+        TestUpstream::named("a").await,
+        TestUpstream::start({
+            |seen| match &*seen.target {
+                "/healthz" => answer(204, ""),
+                _ => answer(200, "b"),
+            }
+        })
+        .await,
+    );
     let sick = Arc::new(AtomicBool::new(false));
     let now = Arc::clone(&sick);
     let c = TestUpstream::start(move |seen| match (&*seen.target, now.load(SeqCst)) {
@@ -225,9 +264,15 @@ async fn checks_take_a_server_out_and_bring_it_back() {
     let node = node(&[a.url(), b.url(), c.url()], health).await;
     assert_eq!(tally(&node, 9).await["c"], 3);
     sick.store(true, SeqCst);
-    until("the sick server's leave", async || !tally(&node, 9).await.contains_key("c")).await;
+    until("the sick server's leave", async || {
+        !tally(&node, 9).await.contains_key("c")
+    })
+    .await;
     sick.store(false, SeqCst);
-    until("its return", async || tally(&node, 9).await.contains_key("c")).await;
+    until("its return", async || {
+        tally(&node, 9).await.contains_key("c")
+    })
+    .await;
     node.stop().await;
 }
 
@@ -240,13 +285,18 @@ async fn checks_by_connection_and_all_servers_down() {
     .await;
     until("the verdict", async || {
         let metrics = get(node.admin(), "/-/metrics").await.body;
-        let lines = metrics.lines().filter(|line| line.starts_with("zephyr_edge_server_usable"));
+        let lines = metrics
+            .lines()
+            .filter(|line| line.starts_with("zephyr_edge_server_usable"));
         lines.filter(|line| line.ends_with(" 0")).count() == 2
     })
     .await;
     // When none is healthy all are asked: a check may be wrong.
     let answer = node.get("/x").await;
-    assert!(answer.header("proxy-status").contains("connection_refused"), "{answer:?}");
+    assert!(
+        answer.header("proxy-status").contains("connection_refused"),
+        "{answer:?}"
+    );
     node.stop().await;
 }
 
@@ -276,14 +326,28 @@ async fn a_breaker_opens_and_closes_and_stale_answers_are_given_meanwhile() {
     assert_eq!(refused.status, 503);
     assert_eq!(refused.header("retry-after"), "1");
     let said = refused.header("proxy-status");
-    assert!(said.starts_with("Zephyr; error=destination_unavailable"), "{said}");
+    assert!(
+        said.starts_with("Zephyr; error=destination_unavailable"),
+        "{said}"
+    );
     // What is stored is given in its place.
     let kept = node.get("/kept").await;
     assert_eq!((kept.status.as_u16(), &*kept.body), (200, "fresh"));
-    assert_eq!(upstream.seen().len(), asked, "an open breaker lets nothing through");
+    assert_eq!(
+        upstream.seen().len(),
+        asked,
+        "an open breaker lets nothing through"
+    );
     status.store(200, SeqCst);
-    until("the end of it", async || node.get("/again").await.status == 200).await;
-    assert_eq!(node.metric("zephyr_edge_upstream_breaker{upstream=\"a\"}").await, 0);
+    until("the end of it", async || {
+        node.get("/again").await.status == 200
+    })
+    .await;
+    assert_eq!(
+        node.metric("zephyr_edge_upstream_breaker{upstream=\"a\"}")
+            .await,
+        0
+    );
     node.stop().await;
 }
 
@@ -300,7 +364,11 @@ async fn a_slow_server_is_hedged_for_safe_methods() {
     for _ in 0..6 {
         assert_eq!(node.get("/x").await.body, "fast /x");
     }
-    assert!(node.metric("zephyr_edge_upstream_hedges_total{upstream=\"a\"}").await >= 2);
+    assert!(
+        node.metric("zephyr_edge_upstream_hedges_total{upstream=\"a\"}")
+            .await
+            >= 2
+    );
     let mut late = 0;
     for _ in 0..2 {
         late += u32::from(send(&node, "DELETE", "").await.status == 504);
@@ -315,14 +383,18 @@ async fn names_are_resolved_again_and_the_last_good_addresses_are_kept() {
     // The same port on two addresses of the loopback network.
     let first = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
     let port = first.local_addr().unwrap().port();
-    let second = tokio::net::TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+    let second = tokio::net::TcpListener::bind(("127.0.0.3", port))
+        .await
+        .unwrap();
     for (listener, name) in [(first, "first"), (second, "second")] {
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
                     let _ = stream.read(&mut [0; 4096]).await;
                     let length = name.len();
-                    let text = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{name}");
+                    let text = format!(
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{name}"
+                    );
                     let _ = stream.write_all(text.as_bytes()).await;
                 });
             }
@@ -336,18 +408,39 @@ async fn names_are_resolved_again_and_the_last_good_addresses_are_kept() {
     let node = TestNode::start(&config).await;
     assert_eq!(node.get("/x").await.body, "first");
     // A name that does not exist, and is there a moment later.
-    let b = || Request::get("/x").header("host", "b").body(String::new()).unwrap();
+    let b = || {
+        Request::get("/x")
+            .header("host", "b")
+            .body(String::new())
+            .unwrap()
+    };
     let unknown = crate::support::request(node.http(), b()).await;
     assert_eq!(unknown.status, 502);
-    assert!(unknown.header("proxy-status").starts_with("Zephyr; error=dns_error"));
+    assert!(
+        unknown
+            .header("proxy-status")
+            .starts_with("Zephyr; error=dns_error")
+    );
     dns.set("b.test", &[Ipv4Addr::new(127, 0, 0, 3)]);
-    until("the new name", async || crate::support::request(node.http(), b()).await.body == "second").await;
+    until("the new name", async || {
+        crate::support::request(node.http(), b()).await.body == "second"
+    })
+    .await;
     // An address is replaced.
     dns.set("a.test", &[Ipv4Addr::new(127, 0, 0, 3)]);
-    until("the new address", async || node.get("/x").await.body == "second").await;
+    until("the new address", async || {
+        node.get("/x").await.body == "second"
+    })
+    .await;
     // An address that does not answer beside one that does.
-    dns.set("a.test", &[Ipv4Addr::new(127, 0, 0, 4), Ipv4Addr::new(127, 0, 0, 2)]);
-    until("two addresses", async || node.get("/x").await.body == "first").await;
+    dns.set(
+        "a.test",
+        &[Ipv4Addr::new(127, 0, 0, 4), Ipv4Addr::new(127, 0, 0, 2)],
+    );
+    until("two addresses", async || {
+        node.get("/x").await.body == "first"
+    })
+    .await;
     for _ in 0..10 {
         assert_eq!(node.get("/x").await.body, "first");
     }
@@ -355,5 +448,125 @@ async fn names_are_resolved_again_and_the_last_good_addresses_are_kept() {
     dns.silence(true);
     dns.asked_again().await;
     assert_eq!(node.get("/x").await.body, "first");
+    node.stop().await;
+}
+
+/// A stream that the server refused was not looked at: it is sent again, whatever the method (RFC
+/// 9113, section 8.7). One that the server broke was.
+#[tokio::test]
+async fn streams_that_were_refused_are_sent_again() {
+    for (reason, status) in [
+        (h2::Reason::REFUSED_STREAM, 200),
+        (h2::Reason::INTERNAL_ERROR, 502),
+    ] {
+        let streams = Arc::new(AtomicU16::new(0));
+        let seen = Arc::clone(&streams);
+        let upstream = RawUpstream::start(move |_, stream| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    if seen.fetch_add(1, SeqCst) == 0 {
+                        respond.send_reset(reason);
+                    } else {
+                        respond.send_response(Response::new(()), true).unwrap();
+                    }
+                }
+            }
+        })
+        .await;
+        let config = format!(
+            "[upstreams.a]\nurl = \"{}\"\nhttp2 = true\n{ROUTE}",
+            upstream.url()
+        );
+        let node = TestNode::start(&config).await;
+        assert_eq!(send(&node, "POST", "").await.status, status, "{reason:?}");
+        assert_eq!(streams.load(SeqCst), if status == 200 { 2 } else { 1 });
+        node.stop().await;
+    }
+}
+
+/// A connection that the server winds up (GOAWAY) is not used for further requests.
+#[tokio::test]
+async fn a_connection_that_goes_away_is_replaced() {
+    let upstream = RawUpstream::start(|_, stream| async move {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            respond.send_response(Response::new(()), true).unwrap();
+            connection.graceful_shutdown();
+        }
+    })
+    .await;
+    let config = format!(
+        "[upstreams.a]\nurl = \"{}\"\nhttp2 = true\n{ROUTE}",
+        upstream.url()
+    );
+    let node = TestNode::start(&config).await;
+    let mut connection = Connection::open(node.http()).await;
+    for _ in 0..5 {
+        let post = Request::post("/x").body(String::new()).unwrap();
+        assert_eq!(connection.send(post).await.unwrap().status, 200);
+    }
+    assert!(upstream.connections() > 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn streams_of_a_connection_are_bounded_by_what_the_server_says() {
+    let upstream = RawUpstream::start(|_, stream| async move {
+        let mut builder = h2::server::Builder::new();
+        builder.max_concurrent_streams(2);
+        let mut connection = builder.handshake::<_, bytes::Bytes>(stream).await.unwrap();
+        let mut waiting = Vec::new();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let stream = respond.send_response(Response::new(()), false).unwrap();
+            waiting.push(stream);
+        }
+    })
+    .await;
+    let config = format!(
+        "[upstreams.a]\nurl = \"{}\"\nhttp2 = true\n{ROUTE}",
+        upstream.url()
+    );
+    let node = TestNode::start(&config).await;
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        let mut stream = tokio::net::TcpStream::connect(node.http()).await.unwrap();
+        stream
+            .write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut start = [0; 12];
+        let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut start)).await;
+        read.unwrap().unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        open.push(stream);
+    }
+    assert!(upstream.connections() >= 3, "{}", upstream.connections());
+    drop(open);
+    node.stop().await;
+}
+
+/// What the node refuses itself says so, too (RFC 9209).
+#[tokio::test]
+async fn refusals_have_a_proxy_status() {
+    let a = TestUpstream::named("a").await;
+    let config = format!(
+        "[upstreams.a]\nurl = \"{}\"\n[[routes]]\nname = \"a\"\npaths = [\"/a\"]\nupstream = \"a\"\n",
+        a.url()
+    );
+    let node = TestNode::start(&config).await;
+    let missing = node.get("/b").await;
+    assert_eq!(
+        missing.header("proxy-status"),
+        "Zephyr; error=destination_not_found; details=\"There is nothing here.\""
+    );
+    let path = node.get("/a/../b").await;
+    assert!(
+        path.header("proxy-status")
+            .starts_with("Zephyr; error=http_request_error"),
+        "{path:?}"
+    );
+    assert_eq!(node.get("/a").await.header("proxy-status"), "");
     node.stop().await;
 }

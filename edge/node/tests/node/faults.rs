@@ -65,7 +65,10 @@ async fn a_stall_before_the_head() {
     let answer = node.get("/x").await;
     assert_eq!(answer.status, 504);
     let said = answer.header("proxy-status");
-    assert!(said.starts_with("Zephyr; error=http_response_timeout"), "{said}");
+    assert!(
+        said.starts_with("Zephyr; error=http_response_timeout"),
+        "{said}"
+    );
     node.stop().await;
 }
 
@@ -74,11 +77,31 @@ async fn a_stall_before_the_head() {
 async fn a_body_that_breaks_off_never_looks_whole_and_is_never_stored() {
     for (name, framing, body) in [
         ("short", "content-length: 100\r\n\r\n", "hello"),
-        ("chunks cut off", "transfer-encoding: chunked\r\n\r\n", "5\r\nhello\r\n"),
-        ("chunk cut off", "transfer-encoding: chunked\r\n\r\n", "50\r\nhello"),
-        ("bad chunk", "transfer-encoding: chunked\r\n\r\n", "5\r\nhello\r\nxyz\r\n0\r\n\r\n"),
-        ("chunk too long", "transfer-encoding: chunked\r\n\r\n", "fffffffffffffffff\r\nhello\r\n"),
-        ("no end of chunk", "transfer-encoding: chunked\r\n\r\n", "5\r\nhelloworld\r\n0\r\n\r\n"),
+        (
+            "chunks cut off",
+            "transfer-encoding: chunked\r\n\r\n",
+            "5\r\nhello\r\n",
+        ),
+        (
+            "chunk cut off",
+            "transfer-encoding: chunked\r\n\r\n",
+            "50\r\nhello",
+        ),
+        (
+            "bad chunk",
+            "transfer-encoding: chunked\r\n\r\n",
+            "5\r\nhello\r\nxyz\r\n0\r\n\r\n",
+        ),
+        (
+            "chunk too long",
+            "transfer-encoding: chunked\r\n\r\n",
+            "fffffffffffffffff\r\nhello\r\n",
+        ),
+        (
+            "no end of chunk",
+            "transfer-encoding: chunked\r\n\r\n",
+            "5\r\nhelloworld\r\n0\r\n\r\n",
+        ),
     ] {
         let upstream = saying(format!("{CACHEABLE}{framing}{body}")).await;
         let node = node(&upstream.url(), "").await;
@@ -93,7 +116,11 @@ async fn a_body_that_breaks_off_never_looks_whole_and_is_never_stored() {
             // Nothing was stored: the second one asks again.
             assert_eq!(upstream.connections(), turn, "{name}");
         }
-        assert_eq!(node.metric("zephyr_edge_upstream_in_flight{upstream=\"a\"}").await, 0);
+        assert_eq!(
+            node.metric("zephyr_edge_upstream_in_flight{upstream=\"a\"}")
+                .await,
+            0
+        );
         node.stop().await;
     }
 }
@@ -113,7 +140,10 @@ async fn a_reset_in_the_middle_of_a_body() {
         let mut connection = Connection::open(node.http()).await;
         let get = Request::get("/x").body(String::new()).unwrap();
         let answer = connection.send(get).await;
-        assert!(answer.as_ref().map_or(true, |answer| answer.status == 502), "{answer:?}");
+        assert!(
+            answer.as_ref().map_or(true, |answer| answer.status == 502),
+            "{answer:?}"
+        );
         assert!(upstream.connections() >= turn);
     }
     node.stop().await;
@@ -130,9 +160,14 @@ async fn a_stall_in_the_middle_of_a_body() {
     .await;
     let node = node(&stuck.url(), "idle_timeout = \"100ms\"").await;
     let answer = raw(node.http(), "GET /x HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let whole = answer.starts_with("HTTP/1.1 200") && answer.len() > 100 + 20 && !answer.ends_with("hello");
+    let whole =
+        answer.starts_with("HTTP/1.1 200") && answer.len() > 100 + 20 && !answer.ends_with("hello");
     assert!(!whole, "{answer}");
-    assert_eq!(node.metric("zephyr_edge_upstream_timeouts_total{upstream=\"a\"}").await, 1);
+    assert_eq!(
+        node.metric("zephyr_edge_upstream_timeouts_total{upstream=\"a\"}")
+            .await,
+        1
+    );
     node.stop().await;
 }
 
@@ -170,7 +205,11 @@ async fn a_body_longer_than_it_says_leaves_nothing_for_the_next_answer() {
     let mut connection = Connection::open(node.http()).await;
     for path in ["/1", "/2", "/3"] {
         let answer = connection.get(path).await;
-        assert_eq!((answer.status.as_u16(), &*answer.body), (200, "hello"), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), &*answer.body),
+            (200, "hello"),
+            "{path}"
+        );
     }
     node.stop().await;
 }
@@ -181,23 +220,58 @@ async fn what_is_not_http() {
     let large = format!("a: {}\r\n", "b".repeat(1 << 20));
     let flood = format!("a: {}\r\n", "b".repeat(1000)).repeat(90) + &many;
     for (name, bytes, error) in [
-        ("another protocol", "SSH-2.0-x\r\n".to_owned(), "http_protocol_error"),
+        (
+            "another protocol",
+            "SSH-2.0-x\r\n".to_owned(),
+            "http_protocol_error",
+        ),
         ("nothing", String::new(), "connection_terminated"),
-        ("half a head", "HTTP/1.1 200 OK\r\ncontent-le".into(), "connection_terminated"),
+        (
+            "half a head",
+            "HTTP/1.1 200 OK\r\ncontent-le".into(),
+            "connection_terminated",
+        ),
         ("zeros", "\0".repeat(1000), "http_protocol_error"),
-        ("a bad status", "HTTP/1.1 99999 OK\r\n\r\n".into(), "http_protocol_error"),
-        ("a bad name", "HTTP/1.1 200 OK\r\na b: c\r\n\r\n".into(), "http_protocol_error"),
-        ("two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".into(), "http_protocol_error"),
-        ("too many fields", format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "http_response_header_section_size"),
-        ("a large field", format!("HTTP/1.1 200 OK\r\n{large}\r\n"), "http_response_header_section_size"),
-        ("large and many", format!("HTTP/1.1 200 OK\r\n{flood}\r\n"), "http_response_header_section_size"),
+        (
+            "a bad status",
+            "HTTP/1.1 99999 OK\r\n\r\n".into(),
+            "http_protocol_error",
+        ),
+        (
+            "a bad name",
+            "HTTP/1.1 200 OK\r\na b: c\r\n\r\n".into(),
+            "http_protocol_error",
+        ),
+        (
+            "two lengths",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".into(),
+            "http_protocol_error",
+        ),
+        (
+            "too many fields",
+            format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
+            "http_response_header_section_size",
+        ),
+        (
+            "a large field",
+            format!("HTTP/1.1 200 OK\r\n{large}\r\n"),
+            "http_response_header_section_size",
+        ),
+        (
+            "large and many",
+            format!("HTTP/1.1 200 OK\r\n{flood}\r\n"),
+            "http_response_header_section_size",
+        ),
     ] {
         let upstream = saying(bytes).await;
         let node = node(&upstream.url(), "").await;
         let answer = node.get("/x").await;
         assert_eq!(answer.status, 502, "{name}");
         let said = answer.header("proxy-status");
-        assert!(said.starts_with(&format!("Zephyr; error={error}")), "{name}: {said}");
+        assert!(
+            said.starts_with(&format!("Zephyr; error={error}")),
+            "{name}: {said}"
+        );
         assert!(!said.contains("127.0.0.1"), "{said}");
         node.stop().await;
     }

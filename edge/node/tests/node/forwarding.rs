@@ -116,8 +116,10 @@ async fn fields_of_one_connection_stay_on_it() {
         a.only().names(),
         [
             "authorization",
+            "connection",
             "forwarded",
             "host",
+            "te",
             "via",
             "x-forwarded-for",
             "x-forwarded-host",

@@ -111,6 +111,38 @@ async fn a_slow_head_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_slow_body_gets_408() {
+    let (a, node) = start("min_body_rate = \"1KiB\"\nbody_rate_grace = \"300ms\"").await;
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    let dripping = async {
+        let head = b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+        writer.write_all(head).await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if writer.write_all(b"y").await.is_err() {
+                return std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _ = reader.read_to_end(&mut answer) => {}
+        () = dripping => unreachable!(),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("still open"),
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    // A whole body that takes as long is not slow, when it is long enough.
+    let whole = "x".repeat(100_000);
+    let post = Request::post("/y").body(whole).unwrap();
+    assert_eq!(request(node.http(), post).await.status, 200);
+    let seen = a.seen();
+    assert_eq!(seen.last().unwrap().body.len(), 100_000);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let (_a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"200ms\"").await;
     let mut stream = TcpStream::connect(node.http()).await.unwrap();
@@ -149,5 +181,82 @@ async fn connections_are_bounded() {
     );
     assert_eq!(first.get("/3").await.status, 200);
     assert_eq!(node.metric("zephyr_edge_connections_open").await, 2);
+    node.stop().await;
+}
+
+/// Frames of HTTP/2 (RFC 9113, section 4.1) of a client that asks and then takes nothing.
+fn greedy_http2() -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    // SETTINGS_INITIAL_WINDOW_SIZE: 0.
+    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    // :method GET, :scheme http, :path /x, :authority a; END_STREAM and END_HEADERS.
+    let fields = b"\x82\x86\x04\x02/x\x41\x01a";
+    let ask = frame(1, 0x5, 1, fields);
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &ask].concat()
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_takes_nothing_is_dropped() {
+    let (a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"400ms\"").await;
+    let mut stream = TcpStream::connect(node.http()).await.unwrap();
+    stream.write_all(&greedy_http2()).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    // It answers nothing, but it is not silent: a PING each now and then.
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    let pinging = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if writer.write_all(&ping).await.is_err() {
+                return std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut rest = Vec::new();
+    tokio::select! {
+        _ = reader.read_to_end(&mut rest) => {}
+        () = pinging => unreachable!(),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("still open"),
+    }
+    assert_eq!(a.seen().len(), 1, "the request itself was served");
+    node.stop().await;
+}
+
+/// Kilobytes that this process has in memory (proc(5), statm).
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4
+}
+
+#[tokio::test]
+async fn thousands_that_do_nothing_cost_little_and_are_dropped() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let files = limit.current.unwrap_or(u64::MAX);
+    // Both ends are in this process.
+    let count = usize::try_from(files.saturating_sub(400) / 2)
+        .unwrap()
+        .min(4000);
+    let (_a, node) = start("header_read_timeout = \"4s\"").await;
+    let before = resident();
+    let mut idle = Vec::new();
+    for _ in 0..count {
+        idle.push(TcpStream::connect(node.http()).await.unwrap());
+    }
+    node.until("zephyr_edge_connections_accepted_total", count as u64)
+        .await;
+    let each = (resident() - before) * 1024 / count;
+    assert!(
+        each < 8 * 1024,
+        "{each} bytes for a connection that does nothing"
+    );
+    eprintln!("{count} connections that do nothing: {each} bytes each, both ends");
+    let mut connection = Connection::open(node.http()).await;
+    assert_eq!(connection.get("/x").await.status, 200);
+    let stalled = "zephyr_edge_connections_stalled_total";
+    node.until(stalled, count as u64).await;
+    assert_eq!(connection.get("/x").await.status, 200);
     node.stop().await;
 }

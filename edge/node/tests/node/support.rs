@@ -1,11 +1,16 @@
-//! What the tests speak: a node, upstreams, and a client.
+//! What the tests speak: a node, upstreams, a client, and an authority for certificates.
 
-mod client;
+pub(crate) mod authority;
+pub(crate) mod client;
 mod dns;
+mod fetch;
+pub(crate) mod frames;
 pub(crate) mod node;
+pub(crate) mod tls;
 mod upstream;
 
 pub(crate) use client::{Answer, Connection, PATIENCE, get, raw, request};
 pub(crate) use dns::TestDns;
+pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use node::TestNode;
 pub(crate) use upstream::{RawUpstream, TestUpstream, answer};

@@ -1,5 +1,6 @@
 //! `[cache]`: the response cache.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use super::quantity::{self, Size};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheSection {
-    /// What all stored answers may take.
+    /// What all answers in memory may take.
     pub max_bytes: Size,
     /// Larger answers pass through unstored.
     pub max_object_bytes: Size,
@@ -20,6 +21,24 @@ pub struct CacheSection {
     /// How long a miss waits for another one's answer.
     #[serde(deserialize_with = "quantity::duration")]
     pub collapse_timeout: Duration,
+    /// Whether `Cache-Status` tells the key that was looked up (RFC 9211, section 2.7).
+    pub status_key: bool,
+    /// A folder for answers that do not fit memory, and that outlive a restart. None: memory only.
+    pub disk_path: Option<PathBuf>,
+    /// What all files in it may take.
+    pub disk_max_bytes: Size,
+    /// Larger answers are on disk only. Without a folder this means nothing.
+    pub memory_object_max: Size,
+    /// What may wait to be written; what does not fit is not stored on disk.
+    pub disk_write_buffer: Size,
+}
+
+impl CacheSection {
+    /// A relative path is looked up beside the configuration file.
+    pub(super) fn resolve(mut self, base_dir: &Path) -> Self {
+        self.disk_path = self.disk_path.map(|path| base_dir.join(path));
+        self
+    }
 }
 
 impl Default for CacheSection {
@@ -29,6 +48,11 @@ impl Default for CacheSection {
             max_object_bytes: Size::mib(16),
             max_variants: 32,
             collapse_timeout: Duration::from_secs(10),
+            status_key: false,
+            disk_path: None,
+            disk_max_bytes: Size::mib(10 * 1024),
+            memory_object_max: Size::mib(1),
+            disk_write_buffer: Size::mib(32),
         }
     }
 }

@@ -44,6 +44,74 @@ pub struct Listen {
     /// Whose `X-Forwarded-For` and `-Proto` are believed.
     #[serde(default)]
     pub trusted_proxies: Vec<Network>,
+    /// HTTP/1.1 and HTTP/2 over TLS; none: no TLS.
+    #[serde(default, deserialize_with = "some_socket")]
+    pub https: Option<SocketAddr>,
+    /// The port by which clients reach `https`, for redirects and `Alt-Svc`; none: its own.
+    #[serde(default)]
+    pub https_port: Option<u16>,
+    /// Whether plain requests are sent to `https`.
+    #[serde(default)]
+    pub redirect_https: bool,
+    /// Whether HTTP/3 is served on the UDP port of `https`.
+    #[serde(default)]
+    pub http3: bool,
+    /// For a TLS handshake.
+    #[serde(default = "handshake_timeout", deserialize_with = "quantity::positive")]
+    pub handshake_timeout: Duration,
+    /// TLS handshakes at once over all threads; above it new connections are closed.
+    #[serde(
+        default = "max_handshakes",
+        deserialize_with = "quantity::at_least_one"
+    )]
+    pub max_handshakes: u32,
+    /// Peers that begin each connection with a header of the PROXY protocol, version 1 or 2.
+    #[serde(default)]
+    pub proxy_protocol: Vec<Network>,
+    /// For that header to arrive.
+    #[serde(
+        default = "proxy_protocol_timeout",
+        deserialize_with = "quantity::positive"
+    )]
+    pub proxy_protocol_timeout: Duration,
+    /// Open connections of one client, an IPv6 network of 64 bits counting as one; 0: no bound but
+    /// `max_connections`. Trusted proxies are not bound.
+    #[serde(default)]
+    pub max_connections_per_ip: u32,
+    /// What a client must send of a body in a second, on average over the time it was waited for,
+    /// once the grace is over; 0: any rate will do.
+    #[serde(default = "min_body_rate")]
+    pub min_body_rate: Size,
+    /// How long a client may be waited for before its rate counts.
+    #[serde(default = "body_rate_grace", deserialize_with = "quantity::positive")]
+    pub body_rate_grace: Duration,
+    /// Requests that one client may have open on one connection of HTTP/2 or HTTP/3.
+    #[serde(default = "max_streams", deserialize_with = "quantity::at_least_one")]
+    pub max_streams: u32,
+}
+
+fn handshake_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn max_handshakes() -> u32 {
+    1000
+}
+
+fn proxy_protocol_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn min_body_rate() -> Size {
+    Size(240)
+}
+
+fn body_rate_grace() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn max_streams() -> u32 {
+    128
 }
 
 fn socket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
@@ -125,6 +193,12 @@ impl Network {
             }
             _ => false,
         }
+    }
+
+    /// Whether the address lies in one of the blocks.
+    #[must_use]
+    pub fn any_contains(networks: &[Self], address: IpAddr) -> bool {
+        networks.iter().any(|network| network.contains(address))
     }
 
     fn parse(text: &str) -> Option<Self> {

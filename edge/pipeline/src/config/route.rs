@@ -7,7 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{ConfigError, Place};
-use super::{Component, ComponentKind, UpstreamConfig, is_name};
+use super::{
+    Component, ComponentKind, Dictionary, Files, Http2, ParseOptions, UpstreamConfig, is_name,
+};
 use crate::router::{HostPattern, PathPattern, Table};
 use crate::spin::SpinRoute;
 
@@ -25,6 +27,12 @@ pub struct Route {
     /// Whether the shared cache stands before the target: before an upstream it does, unless the file
     /// says otherwise; before a service it does not.
     pub cache: bool,
+    /// Whether answers are compressed.
+    pub compress: bool,
+    /// Which answers are dictionaries for later ones, if any may be.
+    pub dictionary: Option<Dictionary>,
+    /// Protocols to which a client may switch through the upstream, in lower case.
+    pub upgrade: Vec<String>,
     /// The filters, in order.
     pub stages: Vec<Stage>,
     /// The trigger of a Spin application that it stands for, if it does.
@@ -38,6 +46,8 @@ pub enum Target {
     Upstream(String),
     /// The service component of this name.
     Service(String),
+    /// Files of a folder.
+    Files(Box<Files>),
 }
 
 /// A filter in a route's pipeline.
@@ -74,6 +84,11 @@ pub(super) struct RouteFile {
     upstream: Option<Spanned<String>>,
     service: Option<Spanned<String>>,
     cache: Option<bool>,
+    files: Option<Spanned<Files>>,
+    #[serde(default)]
+    compress: bool,
+    dictionary: Option<Spanned<Dictionary>>,
+    upgrade: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     stages: Vec<Spanned<StageFile>>,
 }
@@ -98,6 +113,7 @@ const MAX_STAGES: usize = 16;
 pub(super) fn check_all(
     place: &Place<'_>,
     files: Vec<Spanned<RouteFile>>,
+    options: &ParseOptions,
     upstreams: &BTreeMap<String, UpstreamConfig>,
     components: &BTreeMap<String, Component>,
 ) -> Result<Vec<Route>, ConfigError> {
@@ -108,7 +124,7 @@ pub(super) fn check_all(
         let span = file.span();
         let file = file.into_inner();
         let name_span = file.name.span();
-        let route = check(place, span, file, upstreams, components)?;
+        let route = check(place, span, file, options, upstreams, components)?;
         if !names.insert(route.name.clone()) {
             let message = format!("there are two routes named {:?}", route.name);
             return Err(place.at(name_span, message));
@@ -125,6 +141,7 @@ fn check(
     place: &Place<'_>,
     span: Range<usize>,
     file: RouteFile,
+    options: &ParseOptions,
     upstreams: &BTreeMap<String, UpstreamConfig>,
     components: &BTreeMap<String, Component>,
 ) -> Result<Route, ConfigError> {
@@ -143,27 +160,50 @@ fn check(
             return Err(place.at(span, format!("route {name:?} has no `{key}`")));
         }
     }
-    let target = match (file.upstream, file.service) {
-        (Some(upstream), None) => {
+    let target = match (file.upstream, file.service, file.files) {
+        (Some(upstream), None, None) => {
             if !upstreams.contains_key(upstream.get_ref()) {
                 let message = format!("there is no upstream {:?}", upstream.get_ref());
                 return Err(place.at(upstream.span(), message));
             }
             Target::Upstream(upstream.into_inner())
         }
-        (None, Some(service)) => {
+        (None, Some(service), None) => {
             component_of(place, &service, ComponentKind::Service, components)?;
             Target::Service(service.into_inner())
         }
-        (Some(_), Some(service)) => {
-            let message = format!("route {name:?} has both `upstream` and `service`");
-            return Err(place.at(service.span(), message));
+        (None, None, Some(files)) => {
+            let span = files.span();
+            let files = files.into_inner().check(&options.base_dir);
+            Target::Files(Box::new(files.map_err(|why| place.at(span, why))?))
         }
-        (None, None) => {
-            let message = format!("route {name:?} has neither `upstream` nor `service`");
+        (None, None, None) => {
+            let message = format!("route {name:?} has none of `upstream`, `service` and `files`");
             return Err(place.at(span, message));
         }
+        (upstream, service, files) => {
+            // The last of them is the one too many.
+            let spans = [
+                upstream.map(|upstream| upstream.span()),
+                service.map(|service| service.span()),
+                files.map(|files| files.span()),
+            ];
+            let last = spans.into_iter().flatten().max_by_key(|span| span.start);
+            let message =
+                format!("route {name:?} has more than one of `upstream`, `service` and `files`");
+            return Err(place.at(last.unwrap_or(span), message));
+        }
     };
+    if let Some(dictionary) = &file.dictionary {
+        let at = |why: String| place.at(dictionary.span(), why);
+        dictionary.get_ref().check().map_err(at)?;
+        if !file.compress {
+            return Err(at(format!(
+                "route {name:?} has a `dictionary` and not `compress = true`"
+            )));
+        }
+    }
+    let upgrade = check_upgrade(place, file.upgrade, &target, upstreams)?;
     if file.stages.len() > MAX_STAGES {
         let message = format!("route {name:?} has more than {MAX_STAGES} stages");
         return Err(place.at(file.stages[MAX_STAGES].span(), message));
@@ -182,9 +222,52 @@ fn check(
         // is asked for.
         cache: file.cache.unwrap_or(matches!(target, Target::Upstream(_))),
         target,
+        compress: file.compress,
+        dictionary: file.dictionary.map(Spanned::into_inner),
+        upgrade,
         stages,
         spin: None,
     })
+}
+
+/// WebSocket where nothing else is said, on routes whose upstream can switch protocols at all.
+fn check_upgrade(
+    place: &Place<'_>,
+    asked: Option<Spanned<Vec<String>>>,
+    target: &Target,
+    upstreams: &BTreeMap<String, UpstreamConfig>,
+) -> Result<Vec<String>, ConfigError> {
+    let can = match target {
+        Target::Upstream(name) => upstreams
+            .get(name)
+            .is_some_and(|upstream| upstream.http2 != Http2::Yes),
+        Target::Service(_) | Target::Files(_) => false,
+    };
+    let Some(asked) = asked else {
+        let websocket = can.then(|| "websocket".to_owned());
+        return Ok(websocket.into_iter().collect());
+    };
+    let (span, asked) = (asked.span(), asked.into_inner());
+    if !can && !asked.is_empty() {
+        let message = "`upgrade` needs an upstream that is asked over HTTP/1.1";
+        return Err(place.at(span, message));
+    }
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._+/".contains(&byte);
+    for protocol in &asked {
+        let lower = protocol.bytes().all(|byte| !byte.is_ascii_uppercase());
+        // Each of these is HTTP itself, past all that the node checks.
+        let http = ["h2", "h2c", "http/1.0", "http/1.1", "http/2.0", "tls/1.0"];
+        if protocol.is_empty()
+            || !protocol.bytes().all(is_token)
+            || !lower
+            || http.contains(&protocol.as_str())
+        {
+            let message =
+                format!("{protocol:?} is not a protocol to switch to, in lower-case letters");
+            return Err(place.at(span, message));
+        }
+    }
+    Ok(asked)
 }
 
 fn check_stage(

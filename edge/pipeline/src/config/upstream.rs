@@ -105,9 +105,7 @@ impl<'de> Deserialize<'de> for Http2 {
             Ok(Text::Whether(true)) => Ok(Self::Yes),
             Ok(Text::Whether(false)) => Ok(Self::No),
             Ok(Text::Word(word)) if word == "auto" => Ok(Self::Auto),
-            _ => Err(serde::de::Error::custom(
-                "must be true, false or \"auto\"",
-            )),
+            _ => Err(serde::de::Error::custom("must be true, false or \"auto\"")),
         }
     }
 }
@@ -345,7 +343,10 @@ mod tests {
                 "servers = [{ url = \"http://b\", weight = 0 }]",
                 "must be 1 to 1000",
             ),
-            ("url = \"http://a\"\nretries = 11", "`retries` may be 10 at most"),
+            (
+                "url = \"http://a\"\nretries = 11",
+                "`retries` may be 10 at most",
+            ),
             (
                 "url = \"http://a\"\nca = \"a.pem\"",
                 "`ca` is of no use: no server has an `https://` URL",
@@ -362,10 +363,7 @@ mod tests {
                 "url = \"http://a\"\nhttp2 = \"maybe\"",
                 "must be true, false or \"auto\"",
             ),
-            (
-                "url = \"http://a\"\nretry_ratio = 1.5",
-                "must be 0 to 1",
-            ),
+            ("url = \"http://a\"\nretry_ratio = 1.5", "must be 0 to 1"),
             (
                 "url = \"http://a\"\nhash_by = \"cookie\"",
                 "\"cookie\" is not one of \"ip\", \"path\" and \"header:<name>\"",

@@ -200,6 +200,9 @@ fn routes(manifest: &Manifest) -> Result<Vec<Route>, ConfigError> {
             paths,
             target: Target::Service(trigger.component.clone()),
             cache: false,
+            compress: false,
+            dictionary: None,
+            upgrade: Vec::new(),
             stages: Vec::new(),
             spin: Some(trigger.route.clone()),
         })

@@ -29,6 +29,54 @@ fn a_miss_streams_while_it_is_collected() {
 }
 
 #[test]
+fn a_thousand_cold_requests_are_one_trip_that_streams_to_all() {
+    run(async {
+        let (sender, next) = chunks(vec![FRESH]);
+        let site = Rc::new(Site::new(vec![next]));
+        let (_, mut first) = site.begin(Request::get("/")).await.unwrap();
+        sender.send(Ok("on".into())).unwrap();
+        let mut bodies = Vec::new();
+        for _ in 0..1000 {
+            let (parts, mut body) = site.begin(Request::get("/")).await.unwrap();
+            assert!(
+                parts.headers["cache-status"]
+                    .to_str()
+                    .unwrap()
+                    .contains("collapsed")
+            );
+            let chunk = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(chunk, "on", "before the rest is there");
+            bodies.push(body);
+        }
+        assert_eq!(
+            first.frame().await.unwrap().unwrap().into_data().unwrap(),
+            "on"
+        );
+        sender.send(Ok("e".into())).unwrap();
+        drop(sender);
+        for body in bodies {
+            assert_eq!(read(body).await, "e");
+        }
+        assert_eq!(site.script.seen.borrow().len(), 1);
+        assert_eq!(site.get("/").await.2, "one");
+    });
+}
+
+#[test]
+fn who_follows_what_breaks_off_is_told_so() {
+    run(async {
+        let (sender, next) = chunks(vec![FRESH, ("content-length", "9")]);
+        let site = Rc::new(Site::new(vec![next]));
+        let (_, body) = site.begin(Request::get("/")).await.unwrap();
+        let (_, follows) = site.begin(Request::get("/")).await.unwrap();
+        sender.send(Ok("hal".into())).unwrap();
+        sender.send(Err("reset".into())).unwrap();
+        assert_eq!(read(body).await, "broken");
+        assert_eq!(read(follows).await, "broken");
+    });
+}
+
+#[test]
 fn what_breaks_off_is_not_stored() {
     run(async {
         let (late, second) = chunks(vec![FRESH]);
@@ -74,16 +122,17 @@ fn what_is_too_large_streams_and_is_not_stored() {
         let too_large = "fwd=uri-miss; fwd-status=200; detail=too-large";
         assert_eq!(site.get("/known").await.1, too_large);
         assert_eq!(site.get("/told").await.1, too_large);
-        // Only found out on the way: who waits goes alone then.
+        // Only found out on the way: who waits follows, who comes later goes alone.
         let (_, body) = site.begin(Request::get("/")).await.unwrap();
         let waits = site.spawn_get("/");
         settle().await;
         for _ in 0..10 {
             sender.send(Ok(large[..10 << 10].into())).unwrap();
         }
-        assert_eq!(waits.await.unwrap().2, "small");
         drop(sender);
         assert_eq!(read(body).await.len(), 100 << 10);
+        assert_eq!(waits.await.unwrap().2.len(), 100 << 10);
+        assert_eq!(site.get("/").await.2, "small");
         assert_eq!(
             site.cache.filling.load(std::sync::atomic::Ordering::SeqCst),
             0

@@ -110,6 +110,7 @@ pub(super) const CONFIG: CacheConfig = CacheConfig {
     max_object_bytes: 64 << 10,
     max_variants: 4,
     collapse_timeout: Duration::from_secs(30),
+    status_key: false,
 };
 
 impl Site {

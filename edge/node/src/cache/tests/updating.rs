@@ -139,8 +139,13 @@ fn fields_that_are_named_are_not_stored() {
             ("x-a", "1"),
             ("x-b", "2"),
             ("x-c", "3"),
+            ("etag", "\"a\""),
         ];
-        let site = Site::new(vec![Next::Answer(200, fields, "one")]);
+        let next = vec![control, ("set-cookie", "c=d"), ("x-c", "4")];
+        let site = Site::new(vec![
+            Next::Answer(200, fields, "one"),
+            Next::Answer(304, next, ""),
+        ]);
         let (_, first) = site.ask(Request::get("/")).await;
         assert!(
             first.contains_key("set-cookie"),
@@ -152,5 +157,13 @@ fn fields_that_are_named_are_not_stored() {
             assert!(!later.contains_key(name), "{name}");
         }
         assert_eq!(later["x-c"], "3");
+        site.wait(60);
+        let (_, asked) = site.ask(Request::get("/")).await;
+        assert_eq!(
+            (&asked["set-cookie"], &asked["x-c"]),
+            (&"c=d".parse().unwrap(), &"4".parse().unwrap())
+        );
+        let (_, later) = site.ask(Request::get("/")).await;
+        assert!(!later.contains_key("set-cookie"));
     });
 }

@@ -87,18 +87,24 @@ pub(super) fn render(text: &mut Text, node: &Shared) {
 fn servers(text: &mut Text, node: &Shared) {
     type Read = fn(&Upstream, &Endpoint) -> String;
     let rows: [(&str, &str, &str, Read); 8] = [
-        ("requests_total", "counter", "Requests sent to a server.", |_, e| {
-            e.counts.requests.load(Relaxed).to_string()
-        }),
+        (
+            "requests_total",
+            "counter",
+            "Requests sent to a server.",
+            |_, e| e.counts.requests.load(Relaxed).to_string(),
+        ),
         (
             "answer_seconds_sum",
             "counter",
             "Time until the heads of answers, in all.",
             |_, e| seconds(e.counts.micros.load(Relaxed)),
         ),
-        ("answer_seconds_count", "counter", "Heads of answers.", |_, e| {
-            e.counts.answers.load(Relaxed).to_string()
-        }),
+        (
+            "answer_seconds_count",
+            "counter",
+            "Heads of answers.",
+            |_, e| e.counts.answers.load(Relaxed).to_string(),
+        ),
         (
             "latency_seconds",
             "gauge",
@@ -108,12 +114,18 @@ fn servers(text: &mut Text, node: &Shared) {
                 seconds(u64::try_from(micros).unwrap_or(u64::MAX))
             },
         ),
-        ("in_flight", "gauge", "Requests being answered by a server.", |_, e| {
-            e.server.in_flight().to_string()
-        }),
-        ("idle_connections", "gauge", "Unused connections kept.", |_, e| {
-            e.counts.idle.load(Relaxed).to_string()
-        }),
+        (
+            "in_flight",
+            "gauge",
+            "Requests being answered by a server.",
+            |_, e| e.server.in_flight().to_string(),
+        ),
+        (
+            "idle_connections",
+            "gauge",
+            "Unused connections kept.",
+            |_, e| e.counts.idle.load(Relaxed).to_string(),
+        ),
         (
             "ejections_total",
             "counter",
@@ -136,7 +148,11 @@ fn servers(text: &mut Text, node: &Shared) {
         });
     }
     let name = "zephyr_edge_server_failures_total";
-    text.head(name, "counter", "Requests that failed at a server, by kind.");
+    text.head(
+        name,
+        "counter",
+        "Requests that failed at a server, by kind.",
+    );
     each(node, |upstream, endpoint, address| {
         for (kind, failures) in FAILURES.iter().zip(&endpoint.counts.failures) {
             let labels = [
@@ -162,6 +178,7 @@ fn servers(text: &mut Text, node: &Shared) {
 }
 
 fn each(node: &Shared, mut tell: impl FnMut(&Upstream, &Endpoint, &str)) {
+    let generation = node.generation();
     for upstream in &generation.upstreams {
         let cluster = upstream.cluster.load();
         for endpoint in &cluster.endpoints {

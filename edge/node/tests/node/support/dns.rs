@@ -42,12 +42,16 @@ impl TestDns {
     /// The section of a configuration that asks it.
     pub(crate) fn config(&self) -> String {
         let address = self.address;
-        format!("[dns]\nservers = [\"{address}\"]\ntimeout = \"1s\"\nmin_ttl = \"50ms\"\nmax_ttl = \"100ms\"\nretry = \"50ms\"\n")
+        format!(
+            "[dns]\nservers = [\"{address}\"]\ntimeout = \"1s\"\nmin_ttl = \"50ms\"\nmax_ttl = \"100ms\"\nretry = \"50ms\"\n"
+        )
     }
 
     pub(crate) fn set(&self, name: &str, addresses: &[Ipv4Addr]) {
         let mut records = self.records.lock().unwrap();
-        records.addresses.insert(name.to_owned(), addresses.to_vec());
+        records
+            .addresses
+            .insert(name.to_owned(), addresses.to_vec());
     }
 
     pub(crate) fn silence(&self, silent: bool) {

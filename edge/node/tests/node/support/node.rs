@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use zephyr_edge::{Config, Node, Options, ParseOptions, Secrets};
 
-use super::{Answer, get};
+use super::{Answer, PATIENCE, get};
 
 /// A running node with a data folder of its own.
 pub(crate) struct TestNode {
@@ -64,6 +64,10 @@ impl TestNode {
         self.node.http_addr()
     }
 
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.node.https_addr().expect("a TLS port")
+    }
+
     pub(crate) fn admin(&self) -> SocketAddr {
         self.node.admin_addr().expect("an admin port")
     }
@@ -82,6 +86,17 @@ impl TestNode {
             .unwrap_or_else(|| panic!("no metric {line} in\n{text}"))
             .parse()
             .unwrap()
+    }
+
+    /// Waits until a line of the metrics has reached a value.
+    pub(crate) async fn until(&self, line: &str, value: u64) {
+        let reached = async {
+            while self.metric(line).await < value {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, reached).await;
+        reached.unwrap_or_else(|_| panic!("{line} does not reach {value}"));
     }
 
     /// Stops the node; its data folder stays.

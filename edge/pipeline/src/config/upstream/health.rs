@@ -42,9 +42,7 @@ pub struct HealthCheck {
     pub expect: Vec<u16>,
 }
 
-fn target<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<http::uri::PathAndQuery, D::Error> {
+fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<http::uri::PathAndQuery, D::Error> {
     let text = String::deserialize(deserializer)?;
     let parsed = text.starts_with('/').then(|| text.parse().ok()).flatten();
     parsed.ok_or_else(|| {

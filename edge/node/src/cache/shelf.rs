@@ -1,0 +1,188 @@
+//! The disk tier behind the shards: what is not in memory is looked for there, what is asked for comes
+//! back into memory, and what is damaged or gone counts as a miss.
+
+use std::sync::Arc;
+
+use zephyr_store::{Disk, Loaded, NewObject, Object};
+
+use super::content::{self, Content};
+use super::keep::Keep;
+use super::key::Key;
+use super::lookup::{Given, Look};
+use super::record;
+use super::stored::Stored;
+use super::{Cache, Served};
+use crate::exchange::Exchange;
+
+impl Cache {
+    /// Brings what is on disk for a key into memory, without bodies; tells whether there is anything.
+    pub(super) async fn bring(&self, key: &Key, look: &Look) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        let missed = matches!(look, Look::Forward(forward) if forward.is_miss());
+        let hash = self.disk_hash(key);
+        if !missed || !disk.contains(hash) {
+            return false;
+        }
+        let loaded = disk.load(hash).await;
+        let own = |loaded: &Loaded| loaded.key == key.text();
+        let stored = loaded.into_iter().filter(own);
+        let stored: Vec<_> = stored
+            .filter_map(|loaded| self.read(disk, loaded))
+            .collect();
+        let alive = |stored: &Stored| self.tags.alive(&stored.names);
+        let mut shard = self.slot(key.hash()).shard.lock();
+        shard.bring(key, stored, alive)
+    }
+
+    /// An answer from its record; one that was purged is dropped.
+    fn read(&self, disk: &Arc<Disk>, loaded: Loaded) -> Option<Arc<Stored>> {
+        let object = loaded.object;
+        let record = record::read(loaded.meta);
+        let names = record
+            .as_ref()
+            .map(|record| self.tags.hashed(loaded.began, record.names.clone()));
+        let alive = names.filter(|names| self.tags.alive(names));
+        let (Some(record), Some(names)) = (record, alive) else {
+            disk.remove(&object);
+            return None;
+        };
+        let body = Content::Disk(Arc::clone(disk), object);
+        Some(Arc::new(Stored::new(
+            record.head,
+            (body, record.part),
+            record.freshness,
+            record.selection,
+            names,
+        )))
+    }
+
+    /// Answers with a stored answer. None when it cannot be read: it is dropped.
+    pub(super) async fn hand_over(
+        &self,
+        key: &Key,
+        x: &Exchange,
+        mut given: Given,
+        waited: Option<&'static str>,
+    ) -> Option<Served> {
+        let Content::Disk(disk, object) = &given.stored.body else {
+            return Some(self.give(key.hash(), x, &given, waited));
+        };
+        if object.length() <= self.largest_in_memory as u64 {
+            let read = disk.read(object, 0..u64::MAX)?.all().await;
+            let Ok(bytes) = read else {
+                self.drop_one(key, &given.stored);
+                return None;
+            };
+            let stored = Arc::new(given.stored.with_body(Content::Memory(bytes)));
+            let mut shard = self.slot(key.hash()).shard.lock();
+            let alive = |stored: &Stored| self.tags.alive(&stored.names);
+            shard.replace(key, &given.stored, Arc::clone(&stored), alive);
+            drop(shard);
+            given.stored = stored;
+            return Some(self.give(key.hash(), x, &given, waited));
+        }
+        match self.give(key.hash(), x, &given, waited) {
+            Ok((parts, body)) => match content::primed(body).await {
+                Ok(body) => Some(Ok((parts, body))),
+                Err(_) => {
+                    self.drop_one(key, &given.stored);
+                    None
+                }
+            },
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn drop_one(&self, key: &Key, stored: &Arc<Stored>) {
+        let mut shard = self.slot(key.hash()).shard.lock();
+        shard.remove_one(key.as_ref(), stored);
+    }
+
+    /// The key's hash on disk.
+    pub(super) fn disk_hash(&self, key: &Key) -> u64 {
+        self.tags.hash_of(&[key.text()])
+    }
+
+    /// Drops what is on disk for a key.
+    pub(super) fn drop_on_disk(&self, key: &Key) {
+        if let Some(disk) = &self.disk {
+            let hash = self.disk_hash(key);
+            if disk.contains(hash) {
+                disk.remove_all(hash);
+            }
+        }
+    }
+
+    /// Writes an answer that has just been stored, later.
+    pub(super) fn write_down(&self, key: &Key, request: &http::HeaderMap, stored: &Stored) {
+        let Some(disk) = &self.disk else { return };
+        self.with_record(key, request, stored, |new| match &stored.body {
+            Content::Memory(bytes) => {
+                disk.put(new, bytes.clone());
+            }
+            Content::Disk(_, object) => disk.update(object, new.began, new.key, new.meta),
+            Content::Filling(..) => {}
+        });
+        self.tags.compact(disk.oldest());
+    }
+
+    fn with_record<T>(
+        &self,
+        key: &Key,
+        request: &http::HeaderMap,
+        stored: &Stored,
+        act: impl FnOnce(NewObject<'_>) -> T,
+    ) -> T {
+        let selection = &stored.selection;
+        let meta = record::write(
+            &stored.head,
+            &stored.freshness,
+            stored.part,
+            stored.names.hashes(),
+            (selection, request),
+        );
+        let mut variant = Vec::new();
+        selection.append_key(&mut variant);
+        let part = stored.part.map_or([0; 16], |part| {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&part.first.to_le_bytes());
+            bytes[8..].copy_from_slice(&(part.last + 1).to_le_bytes());
+            bytes
+        });
+        act(NewObject {
+            hash: self.disk_hash(key),
+            variant: self.tags.hash_of(&[&variant, &part]),
+            began: stored.names.began(),
+            key: key.text(),
+            meta: &meta,
+        })
+    }
+}
+
+impl Keep {
+    /// Has the disk take over a body on its way; false when it does not.
+    pub(super) fn to_disk(&self, filler: &zephyr_store::Filler, expected: Option<u64>) -> bool {
+        let Some(disk) = &self.cache.disk else {
+            return false;
+        };
+        if expected.is_some_and(|length| length > self.cache.largest) {
+            return false;
+        }
+        let stored = self.stored(Content::Filling(filler.fill(), expected));
+        self.cache
+            .with_record(&self.key, &self.request, &stored, |new| {
+                disk.take_over(filler, new, expected)
+            })
+    }
+
+    /// Stores the answer, whose body the disk has.
+    pub(super) fn store_written(self, object: Object) {
+        if let Some(disk) = self.cache.disk.clone() {
+            let content = Content::Disk(Arc::clone(&disk), object.clone());
+            let (_, is_kept) = self.put(content);
+            if !is_kept {
+                disk.remove(&object);
+            }
+        }
+    }
+}

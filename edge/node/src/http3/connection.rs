@@ -1,0 +1,102 @@
+//! One connection of HTTP/3: handshake, requests, and its end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::Incoming;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::request;
+use crate::connection::{Connection, canonical, in_time};
+use crate::metrics::Count;
+use crate::worker::Worker;
+
+/// How long a client may take to close a connection that it was asked to, so that what was sent last
+/// reaches it.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves a connection to its end.
+pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool) {
+    let Some(quic) = handshake(&worker, incoming).await else {
+        return;
+    };
+    let setup = worker.setup();
+    let listen = &setup.config.listen;
+    let mut builder = h3::server::builder();
+    builder.max_field_section_size(listen.max_header_bytes.0);
+    let transport = h3_quinn::Connection::new(quic.clone());
+    let built = builder.build::<_, Bytes>(transport);
+    let Some(Ok(mut h3)) = in_time(&worker, listen.handshake_timeout, built).await else {
+        return;
+    };
+    let peer = canonical(quic.remote_address());
+    let connection = Rc::new(Connection::new(peer, trusted, false, true));
+    let mut requests = JoinSet::new();
+    let mut leaving = false;
+    let mut quiet_until = Instant::now() + listen.idle_timeout;
+    loop {
+        if leaving && requests.is_empty() {
+            break;
+        }
+        tokio::select! {
+            accepted = h3.accept() => match accepted {
+                Ok(Some(resolver)) => {
+                    let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
+                    requests.spawn_local(request::answer(worker, connection, resolver));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    if !error.is_h3_no_error() {
+                        tracing::debug!(%error, "a connection of HTTP/3 ended early");
+                    }
+                    return;
+                }
+            },
+            Some(_) = requests.join_next() => {
+                quiet_until = Instant::now() + listen.idle_timeout;
+                continue;
+            }
+            () = worker.drained(), if !leaving => {
+                leaving = true;
+                if h3.shutdown(0).await.is_err() {
+                    return;
+                }
+            }
+            () = tokio::time::sleep_until(quiet_until), if requests.is_empty() => {
+                leaving = true;
+                if h3.shutdown(0).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    // Dropping it says goodbye at once, and what is not acknowledged by then is lost.
+    let farewell = tokio::time::timeout(FAREWELL, quic.closed()).await;
+    drop((h3, farewell));
+}
+
+async fn handshake(worker: &Worker, incoming: Incoming) -> Option<quinn::Connection> {
+    let tls = worker.node.tls.as_ref()?;
+    let setup = worker.setup();
+    let listen = &setup.config.listen;
+    let Some(_place) = tls.handshake(listen.max_handshakes) else {
+        worker.metrics.count(Count::HandshakesTurnedAway);
+        incoming.refuse();
+        return None;
+    };
+    let connecting = incoming.accept();
+    let shaken = async { connecting?.await };
+    match in_time(worker, listen.handshake_timeout, shaken).await? {
+        Ok(quic) => {
+            worker.metrics.count(Count::Handshakes);
+            Some(quic)
+        }
+        Err(error) => {
+            worker.metrics.count(Count::HandshakesFailed);
+            tracing::debug!(%error, "a handshake of QUIC failed: {error}");
+            None
+        }
+    }
+}
