@@ -10,7 +10,7 @@
 //! * [`rows`] -- what is measured, against what, with which aim.
 //! * [`testbed`] -- the servers: [`nginx`], [`varnish`], [`node`].
 //! * [`load`] -- `wrk` and `h2load`.
-//! * [`idle`], [`memory`] -- rows that are no loads.
+//! * [`idle`], [`memory`], [`zipf`] -- rows that are no loads.
 //! * [`report`] -- the table and `target/bench/latest.json`.
 
 mod body;
@@ -36,6 +36,7 @@ mod testbed;
 mod token;
 mod tools;
 mod varnish;
+mod zipf;
 
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ pub(crate) struct Args {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let selection = Selection::new(&args.only);
     let cases = selection.cases(rows::cases());
-    let others = [RESIDENT, IDLE[0], IDLE[1]];
+    let others = [RESIDENT, IDLE[0], IDLE[1], zipf::NAME];
     anyhow::ensure!(
         !cases.is_empty() || others.iter().any(|name| selection.wants(name)),
         "no row has a name with {}",
@@ -102,9 +103,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let tools = Tools::find()?;
     if !args.no_build {
         components::prepare(workspace, components::All)?;
-        build::node(workspace, args.debug)?;
+        build::programs(workspace, args.debug)?;
     }
-    let program = build::program(workspace, args.debug)?;
+    let program = build::program(workspace, args.debug, "zephyr")?;
     let bed = Testbed::prepare(workspace, tools, program)?;
     progress::line(&bed.placement.describe());
     // Before the servers are started, which inherit it.
@@ -121,6 +122,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let upstream = servers.into_upstream();
     if selection.wants(RESIDENT) {
         rows.push(resident(&bed, upstream.port())?);
+    }
+    if selection.wants(zipf::NAME) {
+        let program = build::program(workspace, args.debug, "examples/zipf")?;
+        rows.extend(progress::step("comparing hit ratios", || {
+            zipf::rows(&program)
+        })?);
     }
     let report = Report {
         rows,

@@ -1,12 +1,12 @@
-//! The node under test.
+//! What is measured, built.
 
 use std::path::PathBuf;
 
 use crate::workspace::Workspace;
 use crate::{process, progress};
 
-/// Builds the `zephyr` program.
-pub(crate) fn node(workspace: &Workspace, debug: bool) -> anyhow::Result<()> {
+/// Builds the `zephyr` program, and the store's example that compares hit ratios.
+pub(crate) fn programs(workspace: &Workspace, debug: bool) -> anyhow::Result<()> {
     let title = if debug {
         "building zephyr with debug settings"
     } else {
@@ -14,7 +14,9 @@ pub(crate) fn node(workspace: &Workspace, debug: bool) -> anyhow::Result<()> {
     };
     progress::step(title, || {
         let mut command = workspace.cargo();
-        command.args(["build", "--package", "zephyr-cli"]);
+        command.args(["build", "--package", "zephyr-cli", "--bins"]);
+        // Together, so that what both depend on is built once.
+        command.args(["--package", "zephyr-store", "--example", "zipf"]);
         if !debug {
             command.arg("--release");
         }
@@ -22,10 +24,10 @@ pub(crate) fn node(workspace: &Workspace, debug: bool) -> anyhow::Result<()> {
     })
 }
 
-/// Where it is.
-pub(crate) fn program(workspace: &Workspace, debug: bool) -> anyhow::Result<PathBuf> {
+/// Where one of them is, by its path in the folder of its profile.
+pub(crate) fn program(workspace: &Workspace, debug: bool, name: &str) -> anyhow::Result<PathBuf> {
     let folder = if debug { "debug" } else { "release" };
-    let program = workspace.target.join(folder).join("zephyr");
+    let program = workspace.target.join(folder).join(name);
     anyhow::ensure!(
         program.is_file(),
         "there is no {}: run without --no-build",

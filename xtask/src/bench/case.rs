@@ -27,7 +27,7 @@ pub(crate) enum Who {
     Varnish,
     /// The node, with room for everything in memory.
     Node,
-    /// A node whose memory is too small for the bodies it is asked for, with a disk tier.
+    /// A node that keeps bodies on disk only.
     DiskNode,
 }
 

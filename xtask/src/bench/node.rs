@@ -82,10 +82,15 @@ impl Setup {
         self
     }
 
-    /// Bodies come from the disk tier: none has room in memory.
+    /// Bodies come from the disk tier: in memory there is no place for one of their size.
     pub(crate) fn disk(upstream: u16) -> Self {
         let mut setup = Self::new("disk-node", upstream);
-        setup.text += "[cache]\nmax_bytes = \"64KiB\"\ndisk_path = \"cache\"\n\n";
+        setup.text += "[cache]
+disk_path = \"cache\"
+disk_max_bytes = \"512MiB\"
+memory_object_max = \"1KiB\"
+
+";
         setup.text += &folder_route("cached", "upstream = \"stub\"\ncache = true");
         setup
     }

@@ -44,6 +44,14 @@ impl Goal {
             met: rounded(ratio) <= most,
         }
     }
+
+    /// A ratio of values, the greater the better.
+    pub(super) fn above(ratio: f64) -> Self {
+        Self {
+            goal: "> 1 x".to_owned(),
+            met: ratio > 1.0,
+        }
+    }
 }
 
 /// As it is shown, so that nothing looks met and is not.
@@ -71,6 +79,7 @@ mod tests {
         assert_eq!(said(Goal::p99(1.01)), "p99 <= 1 x MISSED");
         assert_eq!(said(Goal::at_most(8.1, 8.0, "µs")), "<= 8 µs MISSED");
         assert_eq!(said(Goal::at_most_ratio(1.5, 1.5)), "<= 1.5 x met");
+        assert_eq!(said(Goal::above(1.0)), "> 1 x MISSED");
         // An infinite or undefined ratio meets nothing by accident.
         assert!(!Goal::rate(f64::NAN, 1.0).met);
         assert!(!Goal::p99(f64::NAN).met);

@@ -101,6 +101,11 @@ impl Row {
         })
     }
 
+    /// A value that must be above the reference's.
+    pub(crate) fn above(name: &str, value: f64, reference: &Self) -> Self {
+        Self::compared(name, value, reference, Goal::above)
+    }
+
     fn compared(name: &str, value: f64, reference: &Self, goal: impl Fn(f64) -> Goal) -> Self {
         let ratio = reference.value.map(|reference| value / reference);
         let goals = ratio.map(goal).into_iter().collect();
@@ -185,5 +190,12 @@ pub(super) mod tests {
         assert_eq!(node.met, Some(false));
         assert_eq!((rows[0].ratio, rows[0].met), (None, None));
         assert_eq!((rows[3].met, rows[5].met), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn above_is_above() {
+        let lru = Row::reference("LRU", 70.0, "%");
+        let met = |value| Row::above("ours", value, &lru).met;
+        assert_eq!((met(70.0), met(71.0)), (Some(false), Some(true)));
     }
 }
