@@ -58,6 +58,11 @@ impl Tags {
         self.0.purge(self.hash(name), Kind::Hard).met
     }
 
+    /// Makes what has a name stale; tells how many answers that are.
+    pub(super) fn purge_softly(&self, name: Name<'_>, now: Duration) -> usize {
+        self.0.purge(self.hash(name), Kind::Soft(now.as_secs())).met
+    }
+
     /// Purges everything.
     pub(super) fn purge_all(&self) {
         self.0.purge_all(Kind::Hard);
