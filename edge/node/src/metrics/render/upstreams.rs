@@ -99,12 +99,9 @@ fn servers(text: &mut Text, node: &Shared) {
             "Time until the heads of answers, in all.",
             |_, e| seconds(e.counts.micros.load(Relaxed)),
         ),
-        (
-            "answers_total",
-            "counter",
-            "Heads of answers.",
-            |_, e| e.counts.answers.load(Relaxed).to_string(),
-        ),
+        ("answers_total", "counter", "Heads of answers.", |_, e| {
+            e.counts.answers.load(Relaxed).to_string()
+        }),
         (
             "latency_seconds",
             "gauge",
