@@ -13,15 +13,24 @@ pub(crate) fn programs(workspace: &Workspace, debug: bool) -> anyhow::Result<()>
         "building zephyr for release (takes minutes the first time)"
     };
     progress::step(title, || {
-        let mut command = workspace.cargo();
-        command.args(["build", "--package", "zephyr-cli", "--bins"]);
-        // Together, so that what both depend on is built once.
-        command.args(["--package", "zephyr-store", "--example", "zipf"]);
-        if !debug {
-            command.arg("--release");
-        }
-        process::run(&mut command)
+        build(workspace, debug, &["--package", "zephyr-cli"])?;
+        // By itself: what the example's tests depend on would have the WebAssembly compiler built
+        // anew with other features.
+        build(
+            workspace,
+            debug,
+            &["--package", "zephyr-store", "--example", "zipf"],
+        )
     })
+}
+
+fn build(workspace: &Workspace, debug: bool, what: &[&str]) -> anyhow::Result<()> {
+    let mut command = workspace.cargo();
+    command.arg("build").args(what);
+    if !debug {
+        command.arg("--release");
+    }
+    process::run(&mut command)
 }
 
 /// Where one of them is, by its path in the folder of its profile.
