@@ -10,7 +10,7 @@
 //! * [`rows`] -- what is measured, against what, with which aim.
 //! * [`testbed`] -- the servers: [`nginx`], [`varnish`], [`node`].
 //! * [`load`] -- `wrk` and `h2load`.
-//! * [`idle`], [`memory`], [`zipf`] -- rows that are no loads.
+//! * [`mod@idle`], [`mod@memory`], [`mod@zipf`] -- rows that are no loads.
 //! * [`report`] -- the table and `target/bench/latest.json`.
 
 mod body;

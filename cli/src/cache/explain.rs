@@ -33,7 +33,7 @@ const SHOWN: [&str; 15] = [
 /// Options of `zephyr cache explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to ask for: http://host[:port]/path or https://..
+    /// What to ask for: `http://host:port/path` or `https://..`
     url: String,
     /// A field of the request, `name: value`; may be given again
     #[arg(short = 'H', long = "header", value_name = "FIELD")]

@@ -131,9 +131,9 @@ impl Admin {
         let sent = headers
             .get(header::AUTHORIZATION)
             .map(HeaderValue::as_bytes);
-        let (scheme, sent) = match sent.and_then(|sent| sent.split_at_checked(BEARER.len())) {
-            Some(parts) => parts,
-            None => return false,
+        let parts = sent.and_then(|sent| sent.split_at_checked(BEARER.len()));
+        let Some((scheme, sent)) = parts else {
+            return false;
         };
         let token = token.expose_secret().as_bytes();
         scheme.eq_ignore_ascii_case(BEARER)

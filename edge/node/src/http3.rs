@@ -36,7 +36,7 @@ const SEND_WINDOW: u64 = 2 * 1024 * 1024;
 ///
 /// The socket's, or that rustls speaks no QUIC.
 pub(crate) fn endpoint(worker: &Worker, socket: UdpSocket) -> anyhow::Result<Endpoint> {
-    let tls = worker.node.tls.as_ref().and_then(|tls| tls.quic());
+    let tls = worker.node.tls.as_ref().and_then(crate::tls::Tls::quic);
     let tls = tls.context("there is no configuration of TLS for QUIC")?;
     let crypto = QuicServerConfig::try_from(tls).context("TLS for QUIC")?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));

@@ -41,7 +41,7 @@ pub(crate) struct Route {
 /// Who answers.
 #[derive(Debug)]
 pub(crate) enum Target {
-    Upstream(UpstreamConfig),
+    Upstream(Box<UpstreamConfig>),
     /// A service component, which this host does not run.
     Service(String),
     /// A folder, which this host does not have.
@@ -136,10 +136,10 @@ impl Site {
             let target = match &route.target {
                 ConfigTarget::Upstream(name) => {
                     let upstream = config.upstreams.get(name).cloned();
-                    Target::Upstream(
+                    Target::Upstream(Box::new(
                         upstream
                             .ok_or_else(|| SiteError(format!("there is no upstream {name:?}")))?,
-                    )
+                    ))
                 }
                 ConfigTarget::Service(name) => {
                     absent.push(format!("service component {name:?}"));

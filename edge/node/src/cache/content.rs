@@ -240,7 +240,7 @@ impl http_body::Body for Primed {
 
     fn size_hint(&self) -> SizeHint {
         if self.first.is_some() {
-            self.expected.clone()
+            self.expected
         } else {
             self.rest.size_hint()
         }

@@ -167,14 +167,14 @@ impl Filling {
     fn begin(&mut self, expected: Option<u64>) {
         let Some(keep) = &self.keep else { return };
         if expected.is_some_and(|length| length > keep.cache.largest_in_memory as u64) {
-            self.to_disk(expected);
+            self.move_to_disk(expected);
         }
         if let Some(keep) = &self.keep {
             keep.share(Content::Filling(self.filler.fill(), expected));
         }
     }
 
-    fn to_disk(&mut self, expected: Option<u64>) {
+    fn move_to_disk(&mut self, expected: Option<u64>) {
         let Some(keep) = &self.keep else { return };
         if keep.to_disk(&self.filler, expected) {
             self.weight = None;
@@ -190,11 +190,8 @@ impl Filling {
             let length = self.filler.length() + data as u64;
             let (in_memory, largest) = (keep.cache.largest_in_memory as u64, keep.cache.largest);
             match &mut self.weight {
-                Some(weight) => {
-                    if !weight.add(data) || length > in_memory {
-                        self.to_disk(None);
-                    }
-                }
+                Some(weight) if !weight.add(data) || length > in_memory => self.move_to_disk(None),
+                Some(_) => {}
                 None if length > largest => self.give_up(),
                 None => {}
             }

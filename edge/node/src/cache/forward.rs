@@ -162,10 +162,7 @@ impl Cache {
             return Question::Rest(rest);
         }
         let plain = !conditional && !own.contains_key(header::RANGE);
-        let whole = errand
-            .variants
-            .iter()
-            .filter(|stored| stored.part.is_none());
+        let whole = errand.variants.iter().filter(|stored| can_be_named(stored));
         let heads = whole.map(|stored| &stored.head.headers);
         if plain && revalidate::ask_about(request, heads) {
             return Question::Variants;
@@ -392,13 +389,17 @@ fn strip_conditions(request: &mut HeaderMap, keep_range: bool) {
     }
 }
 
+/// Whether a tag means this variant and no other. A weak one may be that of several (RFC 9110, section
+/// 8.8.1): who compresses on the way gives all codings the same.
+fn can_be_named(stored: &Stored) -> bool {
+    let tag = stored.head.headers.get(header::ETAG);
+    stored.part.is_none() && tag.is_some_and(revalidate::is_strong)
+}
+
 /// The variant that a 304 is about: the one with its tag, or the only one that was asked about (RFC
 /// 9111, section 4.3.4).
 fn named(variants: &[Arc<Stored>], not_modified: &HeaderMap) -> Option<Arc<Stored>> {
-    let asked = |stored: &&Arc<Stored>| {
-        stored.part.is_none() && stored.head.headers.contains_key(header::ETAG)
-    };
-    let mut asked = variants.iter().filter(asked);
+    let mut asked = variants.iter().filter(|stored| can_be_named(stored));
     if !not_modified.contains_key(header::ETAG) {
         let only = asked.next()?;
         return asked.next().is_none().then(|| Arc::clone(only));

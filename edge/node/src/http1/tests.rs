@@ -1,3 +1,5 @@
+//! What is refused, what passes, and that it makes no difference how the bytes come.
+
 use super::*;
 
 const LIMITS: Limits = Limits {

@@ -109,7 +109,7 @@ impl Cluster {
             PolicyName::RingHash => Policy::RingHash,
             PolicyName::RoundRobin => Policy::RoundRobin,
         };
-        let outlier = (config.outlier.max_ejected_percent > 0).then(|| OutlierConfig {
+        let outlier = (config.outlier.max_ejected_percent > 0).then_some(OutlierConfig {
             consecutive_failures: config.outlier.consecutive_failures,
             failure_ratio: config.outlier.failure_ratio,
             min_requests: config.outlier.min_requests,

@@ -104,11 +104,11 @@ pub(super) fn kind(error: &hyper::Error) -> ErrorType {
 
 /// What went wrong at the upstream, or at the client whose body was being sent.
 pub(super) fn of_request(upstream: &Upstream, error: hyper::Error) -> ProxyError {
-    if causes(&error).any(|cause| cause.is::<BodyTooLarge>()) {
+    if causes(&error).any(<dyn Error>::is::<BodyTooLarge>) {
         let detail = "The request's body is larger than this server takes.";
         return ProxyError::new(Source::Client, StatusCode::PAYLOAD_TOO_LARGE, detail);
     }
-    if causes(&error).any(|cause| cause.is::<BodyTooSlow>()) {
+    if causes(&error).any(<dyn Error>::is::<BodyTooSlow>) {
         let detail = "The request's body comes too slowly.";
         return ProxyError::new(Source::Client, StatusCode::REQUEST_TIMEOUT, detail);
     }

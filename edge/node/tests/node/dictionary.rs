@@ -47,7 +47,12 @@ async fn a_new_version_of_a_file_costs_its_differences() {
     let root = tempfile::tempdir().unwrap();
     for number in [1, 2] {
         let name = format!("app.{number}.js");
-        fs::write(root.path().join(name), version(number)).unwrap();
+        let path = root.path().join(name);
+        fs::write(&path, version(number)).unwrap();
+        // One that has just been written may change again within a tick of its clock, so it gets no tag.
+        let minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(minute_ago).unwrap();
     }
     let node = TestNode::start(&format!(
         r#"
