@@ -1,5 +1,7 @@
 //! The disk tier over real files.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod crash;
 mod support;
 
