@@ -53,7 +53,7 @@ use crate::hash::Keyed;
 use crate::purge::Purges;
 use crate::sketch::Sketch;
 use file::DataFile;
-pub(crate) use format::BLOCK;
+pub(crate) use format::{BLOCK, HEAD, with_sums};
 use index::{Index, Place};
 use queue::{Order, Put, Queue};
 pub use read::{ReadError, Reader};

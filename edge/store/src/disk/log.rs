@@ -142,9 +142,11 @@ impl Writer {
     }
 
     fn put(&mut self, put: &Put) -> io::Result<()> {
+        // First the room, then the id: what is written again to make room must not be the newer one.
+        self.make_room(put.start.total(put.body.len() as u64))?;
         let head = self.head(&put.start, put.body.len() as u64);
         self.fill_buffer(&head, &put.start, &put.body);
-        let place = self.append(head)?;
+        let place = self.append_here(head)?;
         stats::up(&self.inner.counts.written);
         self.inner.index.lock().insert(place, None);
         Ok(())

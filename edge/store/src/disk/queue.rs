@@ -20,7 +20,8 @@ const MAX_ORDERS: usize = 65_536;
 pub(super) enum Order {
     /// Write an object.
     Put(Put),
-    /// Look at a body on its way.
+    /// Look at a body on its way. At most one of each waits; without the last one its stream would
+    /// never end.
     Pump(Arc<Shared>),
     /// Write other metadata.
     Update { id: u64, start: Start },
@@ -66,7 +67,7 @@ struct State {
 impl Queue {
     /// False when it is not going to be done. What must not get lost always goes in.
     pub(super) fn push(&self, order: Order) -> bool {
-        let must = !matches!(order, Order::Put(_) | Order::Pump(_) | Order::Update { .. });
+        let must = !matches!(order, Order::Put(_) | Order::Update { .. });
         let mut state = self.state.lock();
         if state.closing || (state.orders.len() >= MAX_ORDERS && !must) {
             return false;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::state::{Keep, Wakers};
-use crate::disk::{BLOCK, Object, Span};
+use crate::disk::{BLOCK, HEAD, Object, Span, with_sums};
 
 /// What is written before a body.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,14 @@ pub(crate) struct Start {
     pub(crate) began: u64,
     pub(crate) key: Bytes,
     pub(crate) meta: Bytes,
+}
+
+impl Start {
+    /// Bytes of a record of it in a file.
+    pub(crate) fn total(&self, body: u64) -> u64 {
+        let head = HEAD + self.key.len() + self.meta.len();
+        head as u64 + with_sums(body)
+    }
 }
 
 /// What is to be done for a body.
@@ -58,6 +66,9 @@ impl Shared {
         if state.keep != Keep::Disk {
             return Step::Drop;
         }
+        if state.taken {
+            return Step::Wait;
+        }
         let waiting = (state.length - state.base) as usize;
         let ended = state.end == Some(true);
         if waiting >= BLOCK || (ended && waiting > 0) {
@@ -65,6 +76,7 @@ impl Shared {
             return Step::Block;
         }
         if ended {
+            state.taken = true;
             return Step::End {
                 length: state.length,
                 done: state.done.take(),

@@ -37,6 +37,9 @@ pub(crate) struct State {
     pub(crate) on_disk: u64,
     /// The disk tier was told to look.
     pub(crate) queued: bool,
+    /// The disk tier has seen that it is whole. Its end may be told of again after that: the order to
+    /// look at it can come when it was found on the look before.
+    pub(crate) taken: bool,
     pub(crate) done: Option<oneshot::Sender<Option<Object>>>,
     pub(crate) writer: Option<Waker>,
     readers: Vec<Option<Place>>,
@@ -70,6 +73,7 @@ impl State {
             span: None,
             on_disk: 0,
             queued: false,
+            taken: false,
             done: None,
             writer: None,
             readers: Vec::new(),

@@ -115,16 +115,23 @@ async fn child_on_a_disk_that_takes_no_more() {
     let filler = fill(&disk, 10).unwrap();
     let mut follower = filler.fill().follow(0..u64::MAX).unwrap();
     let whole = body(10, 3_000_000);
-    let mut read = Vec::new();
-    for chunk in whole.chunks(100_000) {
-        assert!(filler.room().await);
-        filler.append(Bytes::copy_from_slice(chunk));
-        read.extend_from_slice(&follower.next().await.unwrap().unwrap());
-    }
-    assert!(matches!(filler.finish().await, Filled::Nothing));
-    while let Some(chunk) = follower.next().await {
-        read.extend_from_slice(&chunk.unwrap());
-    }
+    // At the same time: once nothing is kept, whoever fills waits for who follows.
+    let filled = async {
+        for chunk in whole.chunks(100_000) {
+            assert!(filler.room().await);
+            filler.append(Bytes::copy_from_slice(chunk));
+        }
+        filler.finish().await
+    };
+    let followed = async {
+        let mut read = Vec::new();
+        while let Some(chunk) = follower.next().await {
+            read.extend_from_slice(&chunk.unwrap());
+        }
+        read
+    };
+    let (filled, read) = tokio::join!(filled, followed);
+    assert!(matches!(filled, Filled::Nothing));
     assert!(read == whole, "who follows gets all of it");
     assert!(disk.stats().is_down);
     let mut there = 0;

@@ -1,5 +1,7 @@
 //! The disk tier over real files.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod crash;
 mod support;
 
@@ -213,6 +215,47 @@ async fn the_folder_stays_below_its_bytes_and_keeps_what_is_used() {
     drop(disk);
     let (disk, _) = folder.open();
     assert_eq!(disk.stats().objects, there);
+}
+
+/// What is used is written again to make room, but not over what takes its place.
+#[tokio::test]
+async fn what_makes_room_for_its_successor_does_not_outlive_it() {
+    for names in 10..24 {
+        let folder = Folder::with(|config| config.max_bytes = 2 << 20);
+        let mut open = folder.open();
+        for version in 0..150 {
+            let (disk, name) = (&open.0, version % names);
+            let bytes = Bytes::from(body(version, 100_000));
+            let stored = disk.put(folder.new_object(name), bytes);
+            disk.flush().await;
+            if version % 50 == 49 {
+                drop(open);
+                open = folder.open();
+            }
+            if let Some(read) = get(&open.0, name).await {
+                assert!(
+                    stored && read == body(version, 100_000),
+                    "{version} of {names}"
+                );
+            }
+        }
+    }
+}
+
+/// The end of a body may be seen on a look that was ordered before it, which leaves one order too
+/// many.
+#[tokio::test]
+async fn a_body_is_stored_however_its_end_meets_the_look_at_it() {
+    let folder = Folder::new();
+    let (disk, _) = folder.open();
+    for number in 0..300 {
+        let filler = fill(&disk, number).unwrap();
+        filler.append(Bytes::from(body(number, 65_536 + number as usize)));
+        assert!(matches!(filler.finish().await, Filled::Disk(_)));
+        disk.flush().await;
+        assert!(disk.contains(number), "{number}");
+    }
+    assert_eq!(disk.stats().write_errors, 0);
 }
 
 #[tokio::test]
