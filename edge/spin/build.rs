@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=ZEPHYR_CONFIG");
-    let default = || {
-        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
-            .join("../../zephyr.toml")
-    };
+    let default = || PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../zephyr.toml");
     let file = std::env::var_os("ZEPHYR_CONFIG").map_or_else(default, PathBuf::from);
     println!("cargo::rerun-if-changed={}", file.display());
     let Some(folder) = std::env::var_os("OUT_DIR") else {
