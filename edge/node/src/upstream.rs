@@ -4,8 +4,9 @@
 //! * [`cluster`]: the servers of an upstream as they are now, which names and checks change
 //! * [`send`]: one request: a server, further tries, a hedge
 //! * [`attempt`]: one request on one server, over a connection that may turn out stale
-//! * [`pool`], [`line`], [`connect`], [`tls`]: connections
+//! * [`pool`], [`line`], [`connect`], [`tls`], [`keep_alive`]: connections
 //! * [`answer_body`], [`sent_body`], [`in_flight`], [`timer`]: bounds on what is under way
+//! * [`kept_body`]: small bodies that may have to be sent again
 //! * [`form`], [`failure`]: requests as HTTP/1.1 and HTTP/2 have them, and what errors mean
 //! * [`watch`], [`resolve`], [`health`]: what goes on in the background
 //!
@@ -24,6 +25,8 @@ mod form;
 mod health;
 mod hedge;
 mod in_flight;
+mod keep_alive;
+mod kept_body;
 mod line;
 mod outbound;
 mod pool;

@@ -16,7 +16,8 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 /// Names under which an answer can be purged; for caches alone.
 pub const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// How long a connection is kept that nobody uses.
+pub const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 const HOP_BY_HOP: [HeaderName; 8] = [

@@ -190,8 +190,12 @@ impl Filling {
             let length = self.filler.length() + data as u64;
             let (in_memory, largest) = (keep.cache.largest_in_memory as u64, keep.cache.largest);
             match &mut self.weight {
-                Some(weight) if !weight.add(data) || length > in_memory => self.move_to_disk(None),
-                Some(_) => {}
+                Some(weight) => {
+                    let fits = weight.add(data) && length <= in_memory;
+                    if !fits {
+                        self.move_to_disk(None);
+                    }
+                }
                 None if length > largest => self.give_up(),
                 None => {}
             }

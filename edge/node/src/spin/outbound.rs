@@ -16,20 +16,23 @@ pub(crate) struct SpinOutbound(pub(crate) Arc<Grants>);
 impl SpinOutbound {
     fn upstream(&self, uri: &Uri) -> Option<&str> {
         // The same host over TLS is another server.
-        if uri.scheme_str() != Some("http") {
-            return None;
-        }
+        let (tls, port) = match uri.scheme_str()? {
+            "http" => (false, 80),
+            "https" => (true, 443),
+            _ => return None,
+        };
         let host = uri.host()?;
         let host = host.strip_prefix('[').unwrap_or(host);
         let host = host.strip_suffix(']').unwrap_or(host);
-        let place = (host.to_ascii_lowercase(), uri.port_u16().unwrap_or(80));
+        let port = uri.port_u16().unwrap_or(port);
+        let place = (tls, host.to_ascii_lowercase(), port);
         self.0.outbound.get(&place).map(String::as_str)
     }
 }
 
 impl Outbound for SpinOutbound {
     fn allows(&self, _upstream: &str) -> bool {
-        // An authority alone does not say whether it is http.
+        // An authority alone does not say whether TLS is spoken.
         false
     }
 

@@ -15,6 +15,7 @@ use zephyr_edge_pipeline::proxy_status::ErrorType;
 use super::counts::Failure;
 use super::form::{copy_of, is_idempotent, to_http1, to_http2};
 use super::in_flight::Visit;
+use super::kept_body::KeptBody;
 use super::line::{Conn, Line, Stream, Way};
 use super::sent_body::Steps;
 use super::timer::Timer;
@@ -63,11 +64,12 @@ pub(super) async fn attempt(
     let upstream = &*line.upstream;
     let visit = Visit::new(&line.upstream, &line.endpoint);
     let whole = request.body().is_end_stream();
-    // What has a body is gone with it: whoever asked may ask again.
+    // What has a body is gone with it, unless it is kept: whoever asked may ask again.
     let repeatable = whole && is_idempotent(request.method());
+    let mut kept: Option<KeptBody> = None;
     let mut stale = 0;
     loop {
-        let way = match line.way(stale >= STALE_TRIES).await {
+        let way = match line.way(stale >= STALE_TRIES, !repeatable).await {
             Ok(way) => way,
             Err(error) => {
                 visit.failed(match error.status {
@@ -81,17 +83,20 @@ pub(super) async fn attempt(
                 });
             }
         };
-        let (sent, copy, reused) = match way {
+        let (sent, on, copy, reused) = match way {
             Way::Http1(mut conn, reused) => {
                 to_http1(&mut request);
-                let copy = (repeatable && (reused || elsewhere)).then(|| copy_of(&request));
+                if reused && !whole && kept.is_none() {
+                    kept = KeptBody::keep(&mut request);
+                }
+                let copied = match repeatable {
+                    true => reused || elsewhere,
+                    false => reused && kept.is_some(),
+                };
+                let copy = copied.then(|| copy_of(&request));
                 let answer = conn.sender.try_send_request(request);
                 let answer = wait(upstream, &mut conn.timer, steps, answer).await;
-                (
-                    answer.map(|sent| sent.map(|answer| (answer, On::Http1(conn)))),
-                    copy,
-                    reused,
-                )
+                (answer, On::Http1(conn), copy, reused)
             }
             Way::Http2(mut stream, reused) => {
                 to_http2(&mut request, &upstream.config.servers[line.endpoint.of].url);
@@ -102,16 +107,11 @@ pub(super) async fn attempt(
                 if let Ok(Err(_)) = &answer {
                     line.forget(&stream);
                 }
-                let on = On::Http2 { _stream: stream };
-                (
-                    answer.map(|sent| sent.map(|answer| (answer, on))),
-                    copy,
-                    reused,
-                )
+                (answer, On::Http2 { _stream: stream }, copy, reused)
             }
         };
         let (unsent, error) = match sent {
-            Ok(Ok((answer, on))) => {
+            Ok(Ok(answer)) => {
                 visit.answered(answer.status());
                 return Ok(Arrived { answer, on, visit });
             }
@@ -130,11 +130,17 @@ pub(super) async fn attempt(
         let was_stale =
             reused && (error.is_canceled() || error.is_closed() || failure::is_disconnect(&error));
         let unprocessed = failure::is_unprocessed(&error);
-        let again = match (unsent, copy) {
-            (Some(unsent), _) => Some((unsent, reused)),
-            (None, Some(copy)) if unprocessed => Some((copy, true)),
-            (None, Some(copy)) if repeatable => Some((copy, was_stale)),
-            (None, _) => None,
+        let again = match (unsent, copy, &kept) {
+            (Some(unsent), ..) => Some((unsent, reused)),
+            (None, Some(mut copy), Some(kept)) if was_stale && !error.is_user() => {
+                // Once, and on a connection that cannot be stale.
+                stale = STALE_TRIES - 1;
+                *copy.body_mut() = kept.restart();
+                Some((copy, true))
+            }
+            (None, Some(copy), _) if unprocessed => Some((copy, true)),
+            (None, Some(copy), _) if repeatable => Some((copy, was_stale)),
+            (None, ..) => None,
         };
         match again {
             Some((again, true)) if stale < STALE_TRIES => {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 
 use super::connect::{self, Made};
 use super::timer::Timer;
-use super::{Endpoint, Upstream};
+use super::{Endpoint, Upstream, keep_alive};
 use crate::body::Body;
 use crate::config::Http2;
 use crate::error::ProxyError;
@@ -32,12 +33,38 @@ pub(super) struct Line {
 pub(super) struct Conn {
     pub(super) sender: http1::SendRequest<Body>,
     pub(super) timer: Timer,
+    /// How long it may be unused, if the server says.
+    unused_for: Option<Duration>,
+}
+
+impl Conn {
+    pub(super) fn new(sender: http1::SendRequest<Body>) -> Self {
+        Self {
+            sender,
+            timer: Timer::default(),
+            unused_for: None,
+        }
+    }
+
+    /// Heeds what an answer on it says about keeping it.
+    pub(super) fn heed(&mut self, headers: &HeaderMap) {
+        if let Some(said) = keep_alive::unused_for(headers) {
+            self.unused_for = Some(said);
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Idle {
     conn: Conn,
     since: Instant,
+    limit: Duration,
+}
+
+impl Idle {
+    fn is_over(&self) -> bool {
+        self.conn.sender.is_closed() || self.since.elapsed() >= self.limit
+    }
 }
 
 /// A connection with many.
@@ -99,10 +126,19 @@ impl Line {
         }
     }
 
-    /// Something to send a request on; `fresh` when it must not be a connection used before.
-    pub(super) async fn way(&self, fresh: bool) -> Result<Way, ProxyError> {
+    /// Something to send a request on; `fresh` when it must not be a connection used before, and
+    /// `careful` when the request cannot be sent again.
+    pub(super) async fn way(&self, fresh: bool, careful: bool) -> Result<Way, ProxyError> {
         if !self.may_be_http2() {
-            if !fresh && let Some(conn) = self.checkout() {
+            while !fresh && let Some(conn) = self.checkout() {
+                if careful {
+                    // Whoever yields goes on after the sockets were looked at and the tasks that
+                    // had something to read have run: an end that is here already is known then.
+                    tokio::task::yield_now().await;
+                    if !conn.sender.is_ready() {
+                        continue;
+                    }
+                }
                 return Ok(Way::Http1(conn, true));
             }
             let made = connect::open(&self.upstream, &self.endpoint).await?;
@@ -129,8 +165,7 @@ impl Line {
                 if self.upstream.config.http2 == Http2::Auto {
                     self.chose_http1.store(true, Relaxed);
                 }
-                let timer = Timer::default();
-                Way::Http1(Conn { sender, timer }, false)
+                Way::Http1(Conn::new(sender), false)
             }
             Made::Http2(sender, allowed) => {
                 self.chose_http1.store(false, Relaxed);
@@ -178,9 +213,7 @@ impl Line {
         while at > 0 && looked < LOOK_AT && found.is_none() {
             at -= 1;
             let candidate = &idle[at];
-            if candidate.conn.sender.is_closed()
-                || candidate.since.elapsed() >= self.upstream.config.pool_idle_timeout
-            {
+            if candidate.is_over() {
                 idle.remove(at);
             } else if candidate.conn.sender.is_ready() {
                 found = Some(idle.remove(at).conn);
@@ -194,22 +227,23 @@ impl Line {
 
     /// Keeps a connection for the next request.
     pub(super) fn put(&self, conn: Conn) {
-        if conn.sender.is_closed() {
+        let limit = self.upstream.config.pool_idle_timeout;
+        let limit = conn.unused_for.map_or(limit, |said| said.min(limit));
+        if limit.is_zero() || conn.sender.is_closed() {
             return;
         }
         let mut idle = self.idle.lock();
         if idle.len() < self.upstream.config.pool_max_idle {
             let since = Instant::now();
-            idle.push(Idle { conn, since });
+            idle.push(Idle { conn, since, limit });
             self.endpoint.counts.idle.fetch_add(1, Relaxed);
         }
     }
 
     pub(super) fn sweep(&self) {
-        let limit = self.upstream.config.pool_idle_timeout;
         let mut idle = self.idle.lock();
         let before = idle.len();
-        idle.retain(|idle| !idle.conn.sender.is_closed() && idle.since.elapsed() < limit);
+        idle.retain(|idle| !idle.is_over());
         self.counted(before - idle.len());
         let mut streams = self.streams.lock();
         streams.retain(|shared| !shared.sender.is_closed());

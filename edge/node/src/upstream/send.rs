@@ -11,7 +11,7 @@ use http_body::Body as _;
 use zephyr_balancer::{Ask, hash};
 use zephyr_edge_pipeline::proxy_status::ErrorType;
 
-use super::attempt::{Arrived, Missed, attempt};
+use super::attempt::{Arrived, Missed, On, attempt};
 use super::cluster::Cluster;
 use super::form::{copy_of, is_idempotent, is_safe};
 use super::in_flight::{InFlight, is_gateway_failure};
@@ -261,7 +261,11 @@ pub(super) fn finish(
     line: &Arc<Line>,
     in_flight: InFlight,
 ) -> Result<Response<Body>, ProxyError> {
-    let Arrived { answer, on, visit } = arrived;
+    let Arrived {
+        answer,
+        mut on,
+        visit,
+    } = arrived;
     let (mut parts, body) = answer.into_parts();
     if parts.status.is_informational() {
         // An upgrade is asked for elsewhere (`upgrade`), so 101 is no answer to what was sent.
@@ -272,6 +276,9 @@ pub(super) fn finish(
     if parts.headers.contains_key(header::TRANSFER_ENCODING) {
         // RFC 9112, section 6.3: the encoding overrides the length, which must not be passed on.
         parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    if let On::Http1(conn) = &mut on {
+        conn.heed(&parts.headers);
     }
     fields::remove_hop_by_hop(&mut parts.headers);
     let via = HeaderValue::from_static(fields::VIA);

@@ -87,8 +87,7 @@ pub(crate) async fn upgrade(
             parts.extensions.insert(Held(Arc::new((in_flight, visit))));
             return Ok(Response::from_parts(parts, Body::Empty));
         }
-        let timer = Timer::default();
-        let on = On::Http1(Conn { sender, timer });
+        let on = On::Http1(Conn::new(sender));
         return finish(Arrived { answer, on, visit }, &line, in_flight);
     }
     in_flight.outcome(false);

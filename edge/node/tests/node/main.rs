@@ -18,6 +18,7 @@ mod framing;
 mod http2;
 #[cfg(feature = "http3")]
 mod http3;
+mod keep_alive;
 mod limits;
 mod metrics;
 mod proxy_protocol;

@@ -248,6 +248,21 @@ async fn only_the_hosts_of_the_manifest_are_asked() {
     app.stop().await;
 }
 
+/// An upstream that cannot speak TLS is asked for it, and never without.
+#[tokio::test]
+async fn a_host_over_tls_is_not_the_same_host_without() {
+    let upstream = TestUpstream::named("upstream").await;
+    let encrypted = upstream.url().replace("http://", "https://");
+    let app = SpinApp::start(&probe(&format!("allowed_outbound_hosts = [{encrypted:?}]"))).await;
+    let denied = app.get(&format!("/fetch?{}/", upstream.url())).await;
+    assert!(denied.body.contains("HttpRequestDenied"), "{denied:?}");
+    let answer = app.get(&format!("/fetch?{encrypted}/")).await;
+    assert_eq!(answer.status, 502);
+    assert!(!answer.body.contains("HttpRequestDenied"), "{answer:?}");
+    assert!(upstream.seen().is_empty());
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn a_component_is_told_about_its_request_and_nobody_else_tells_it() {
     let manifest = r#"
@@ -393,7 +408,7 @@ fn what_is_wrong_with_a_manifest_is_said_with_its_place() {
         (
             "\"spin-probe.wasm\"",
             "\"a\"\nallowed_outbound_hosts = [\"https://*:443\"]",
-            "spin.toml:16:27: not supported here: \"https://*:443\": TLS",
+            "spin.toml:16:27: not supported here: \"https://*:443\": a pattern",
         ),
         (
             "\"spin-probe.wasm\"",

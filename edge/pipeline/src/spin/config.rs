@@ -145,11 +145,12 @@ impl Resolver<'_> {
             let origin =
                 hosts::parse(&host).map_err(|why| self.manifest.error(template.position, why))?;
             let (host, port) = origin.host_and_port();
-            let place = (host.to_owned(), port);
+            let place = (origin.is_tls(), host.to_owned(), port);
             // Components that ask the same server share its connections.
-            let known = upstreams
-                .iter()
-                .find(|(_, upstream)| upstream.url.host_and_port() == origin.host_and_port());
+            let known = upstreams.iter().find(|(_, upstream)| {
+                upstream.url.is_tls() == origin.is_tls()
+                    && upstream.url.host_and_port() == origin.host_and_port()
+            });
             let name = match known {
                 Some((name, _)) => name.clone(),
                 None => {

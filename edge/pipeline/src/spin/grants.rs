@@ -12,8 +12,9 @@ pub struct Grants {
     pub variables: BTreeMap<String, String>,
     /// Its environment.
     pub environment: BTreeMap<String, String>,
-    /// The servers that it may ask: host in lower case, and port, to the name of the upstream.
-    pub outbound: BTreeMap<(String, u16), String>,
+    /// The servers that it may ask: whether over TLS, host in lower case, and port, to the name of
+    /// the upstream.
+    pub outbound: BTreeMap<(bool, String, u16), String>,
 }
 
 impl fmt::Debug for Grants {

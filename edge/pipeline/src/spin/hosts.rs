@@ -2,8 +2,8 @@
 
 use crate::config::Origin;
 
-/// Reads an entry. Only `http://host` and `http://host:port` can be a connection pool; everything
-/// else that Spin knows is an error that says what is missing.
+/// Reads an entry. Only a host with a port or its scheme's own, over `http` or `https`, can be a
+/// connection pool; everything else that Spin knows is an error that says what is missing.
 pub(super) fn parse(text: &str) -> Result<Origin, String> {
     let unsupported = |why: &str| Err(format!("not supported here: {text:?}: {why}"));
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -12,10 +12,9 @@ pub(super) fn parse(text: &str) -> Result<Origin, String> {
         ));
     };
     match scheme {
-        "http" => {}
-        "https" => return unsupported("TLS to an upstream is not there yet"),
-        "*" => return unsupported("any scheme includes https and others; name `http://`"),
-        _ => return unsupported("only http goes out of a component"),
+        "http" | "https" => {}
+        "*" => return unsupported("any scheme includes others; name `http://` and `https://`"),
+        _ => return unsupported("only http and https go out of a component"),
     }
     let host = rest.strip_suffix('/').unwrap_or(rest);
     if host.contains('*') {
@@ -30,7 +29,7 @@ pub(super) fn parse(text: &str) -> Result<Origin, String> {
     if host == "self" || host == "self.alt" || host.ends_with(".spin.internal") {
         return unsupported("requests to the application itself");
     }
-    let url = format!("http://{}", host.to_ascii_lowercase());
+    let url = format!("{scheme}://{}", host.to_ascii_lowercase());
     Origin::parse(&url).map_err(|why| format!("{text:?} is not a host: {why}"))
 }
 
@@ -39,13 +38,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_named_hosts_over_http() {
+    fn only_named_hosts_over_http_and_https() {
         let origin = parse("http://Example.com:8081/").unwrap();
         assert_eq!(origin.host_and_port(), ("example.com", 8081));
         assert_eq!(parse("http://a").unwrap().host_and_port(), ("a", 80));
+        let encrypted = parse("https://a").unwrap();
+        assert!(encrypted.is_tls());
+        assert_eq!(encrypted.host_and_port(), ("a", 443));
         assert_eq!(
             parse("https://*:443").unwrap_err(),
-            "not supported here: \"https://*:443\": TLS to an upstream is not there yet"
+            "not supported here: \"https://*:443\": a pattern of hosts or ports; name each \
+             `http://host:port`"
         );
         for bad in [
             "example.com",
