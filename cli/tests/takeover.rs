@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -211,7 +211,7 @@ impl Client {
 /// Clients that ask without a pause until told to stop: some on new connections, some on kept ones.
 struct Load {
     stop: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
+    answered: Arc<(Mutex<usize>, Condvar)>,
     clients: Vec<JoinHandle<Vec<String>>>,
 }
 
@@ -219,7 +219,7 @@ impl Load {
     fn start(address: SocketAddr) -> Load {
         let (stop, answered) = (
             Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicUsize::new(0)),
+            Arc::<(Mutex<usize>, Condvar)>::default(),
         );
         let client = |keeps: bool| {
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
@@ -237,7 +237,8 @@ impl Load {
                     };
                     match connection.get() {
                         Ok(stays) => {
-                            answered.fetch_add(1, SeqCst);
+                            *answered.0.lock().unwrap() += 1;
+                            answered.1.notify_all();
                             kept = (stays && keeps).then_some(connection);
                         }
                         Err(error) => failures.push(format!("kept: {keeps}: {error}")),
@@ -256,12 +257,13 @@ impl Load {
 
     /// Waits for so many more answers.
     fn more(&self, count: usize) {
-        let goal = self.answered.load(SeqCst) + count;
-        let start = std::time::Instant::now();
-        while self.answered.load(SeqCst) < goal {
-            assert!(start.elapsed() < PATIENCE, "no answers any more");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let (answered, told) = &*self.answered;
+        let answered = answered.lock().unwrap();
+        let goal = *answered + count;
+        let (_, late) = told
+            .wait_timeout_while(answered, PATIENCE, |answered| *answered < goal)
+            .unwrap();
+        assert!(!late.timed_out(), "no answers any more");
     }
 
     /// What went wrong.

@@ -212,7 +212,8 @@ async fn faults_of_frames_have_their_codes() {
         frame(SETTINGS, 0, 0, &payload)
     };
     let part = |flags: u8| frame(HEADERS, flags, 1, &head("GET", &[])[..10]);
-    let cases: &[(&str, Vec<Vec<u8>>, &[u32])] = &[
+    type Case = (&'static str, Vec<Vec<u8>>, &'static [u32]);
+    let cases: &[Case] = &[
         (
             "DATA on an idle stream",
             vec![frame(DATA, 0, 1, b"a")],
