@@ -260,9 +260,10 @@ impl Load {
         let (answered, told) = &*self.answered;
         let answered = answered.lock().unwrap();
         let goal = *answered + count;
-        let (_, late) = told
+        let (answered, late) = told
             .wait_timeout_while(answered, PATIENCE, |answered| *answered < goal)
             .unwrap();
+        drop(answered);
         assert!(!late.timed_out(), "no answers any more");
     }
 
