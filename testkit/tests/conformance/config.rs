@@ -44,6 +44,7 @@ cache = true
 [[routes]]
 name = "pass"
 paths = ["/pass/{{*rest}}"]
+cache = false
 upstream = "origin"
 
 [[routes]]

@@ -231,10 +231,8 @@ async fn they_count_what_happened_to_requests() {
         metrics.of("zephyr_edge_requests_total{route=\"-\",class=\"4xx\"}"),
         1.0
     );
-    assert_eq!(
-        metrics.of("zephyr_edge_protocol_connections_open{protocol=\"http/1.1\"}"),
-        1.0
-    );
+    // The kept one; the node may not have seen yet that others were closed.
+    assert!(metrics.of("zephyr_edge_protocol_connections_open{protocol=\"http/1.1\"}") >= 1.0);
     assert_eq!(metrics.of("zephyr_edge_ready"), 1.0);
     assert!(metrics.of("process_resident_memory_bytes") > 1e6);
     assert!(metrics.of("process_open_fds") > 3.0);
