@@ -63,6 +63,16 @@ async fn a_new_version_of_a_file_costs_its_differences() {
         root.path()
     ))
     .await;
+    // A file that was written within a tick of its clock has no tag yet. Each question is another one to
+    // the cache.
+    let mut questions = 0;
+    while get(&node, &format!("/assets/app.2.js?{questions}"), &[])
+        .await
+        .header("etag")
+        .is_empty()
+    {
+        questions += 1;
+    }
     let one = version(1);
     let known = available(one.as_bytes());
     let with_one = [
@@ -97,9 +107,7 @@ async fn a_new_version_of_a_file_costs_its_differences() {
             second.header("vary"),
             "accept-encoding, available-dictionary"
         );
-        // A file that was written within a tick of its clock has no tag yet.
-        let etag = second.header("etag");
-        assert!(etag.is_empty() || etag.starts_with("W/"), "{etag}");
+        assert!(second.header("etag").starts_with("W/"));
     }
     // Who does not take it, or has another, gets an ordinary coding.
     let other = available(b"something else");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Request;
 
-use crate::support::{Answer, Connection, TestNode, TestUpstream, answer, get, request};
+use crate::support::{Answer, Connection, PATIENCE, TestNode, TestUpstream, answer, get, request};
 
 /// What a strict reader makes of an exposition: kinds by family, values by name and labels.
 #[derive(Debug, Default)]
@@ -199,6 +199,10 @@ async fn they_count_what_happened_to_requests() {
     assert_eq!(request(node.http(), post("/plain/x")).await.status, 200);
     let mut kept = Connection::open(node.http()).await;
     assert_eq!(kept.get("/nowhere").await.status, 404);
+    // The node may not have seen yet that the others were closed.
+    let open = "zephyr_edge_protocol_connections_open{protocol=\"http/1.1\"}";
+    let settled = async { while node.metric(open).await != 1 {} };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap();
 
     let metrics = metrics(&node).await;
     for (result, count) in [
@@ -231,8 +235,8 @@ async fn they_count_what_happened_to_requests() {
         metrics.of("zephyr_edge_requests_total{route=\"-\",class=\"4xx\"}"),
         1.0
     );
-    // The kept one; the node may not have seen yet that others were closed.
-    assert!(metrics.of("zephyr_edge_protocol_connections_open{protocol=\"http/1.1\"}") >= 1.0);
+    // The kept one.
+    assert_eq!(metrics.of(open), 1.0);
     assert_eq!(metrics.of("zephyr_edge_ready"), 1.0);
     assert!(metrics.of("process_resident_memory_bytes") > 1e6);
     assert!(metrics.of("process_open_fds") > 3.0);
