@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use socket2::{Domain, Socket, Type};
 
 use crate::config::Listen;
-use crate::connection::{self, Port};
+use crate::connection::{self, Admitted, Port};
 use crate::metrics::Count;
 use crate::shared::Place;
 use crate::sockets;
@@ -174,11 +174,12 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
             worker.metrics.count(Count::TurnedAway);
             continue;
         };
+        let admitted = Admitted {
+            _place: place,
+            _serving: serving,
+        };
         let worker = Rc::clone(&worker);
-        tokio::task::spawn_local(async move {
-            connection::serve(worker, stream, peer, port).await;
-            drop((place, serving));
-        });
+        tokio::task::spawn_local(connection::serve(worker, stream, peer, port, admitted));
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-pub(crate) use open::{Open, Protocol};
+pub(crate) use open::{Open, Protocol, Resting};
 pub(crate) use render::render;
 pub(crate) use route::{Answered, CacheResult, RouteCounts};
 pub(crate) use text::Format;
@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     counts: [AtomicU64; COUNTS],
     /// Connections, by protocol.
     open: [AtomicU64; Protocol::ALL.len()],
+    /// Connections of HTTP/1 between two requests.
+    resting: AtomicU64,
     /// By name, so that they outlive a configuration. Locked by reloads and by who asks.
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteCounts>>>,
 }
@@ -70,6 +72,7 @@ impl Shard {
         Self {
             counts: Default::default(),
             open: Default::default(),
+            resting: AtomicU64::new(0),
             routes: Mutex::default(),
         }
     }
@@ -115,6 +118,12 @@ impl Metrics {
     /// Connections of a protocol that are open.
     fn open(&self, protocol: Protocol) -> u64 {
         let of = |shard: &Arc<Shard>| shard.open[protocol as usize].load(Relaxed);
+        self.shards.iter().map(of).sum()
+    }
+
+    /// Connections that rest.
+    fn resting(&self) -> u64 {
+        let of = |shard: &Arc<Shard>| shard.resting.load(Relaxed);
         self.shards.iter().map(of).sum()
     }
 

@@ -13,7 +13,9 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{Lines, Sender};
-use crate::connection::Port;
+#[cfg(target_os = "linux")]
+use crate::connection::Lot;
+use crate::connection::{Lulls, Port, Rested};
 use crate::generation::Generation;
 use crate::ids::Ids;
 use crate::listener::{self, Sockets};
@@ -34,6 +36,10 @@ pub(crate) struct Worker {
     pub(crate) log: Option<RefCell<Lines>>,
     pub(crate) ids: RefCell<Ids>,
     pub(crate) no_authority: Arc<str>,
+    pub(crate) lulls: Lulls,
+    /// None when the system would not give a descriptor for it.
+    #[cfg(target_os = "linux")]
+    lot: Option<Lot>,
     setup: RefCell<Rc<Setup>>,
     leaving: Cell<bool>,
     leave: Notify,
@@ -54,6 +60,11 @@ impl Worker {
             log: log.map(|sender| RefCell::new(Lines::new(sender))),
             ids: RefCell::new(Ids::new()),
             no_authority: "".into(),
+            lulls: Lulls::default(),
+            #[cfg(target_os = "linux")]
+            lot: Lot::new()
+                .inspect_err(|error| tracing::warn!("idle connections keep their tasks: {error}"))
+                .ok(),
             setup: RefCell::new(Rc::new(setup)),
             leaving: Cell::new(false),
             leave: Notify::new(),
@@ -120,6 +131,19 @@ impl Worker {
     pub(crate) fn serving(self: &Rc<Self>) -> Serving {
         self.served.set(self.served.get() + 1);
         Serving(Rc::clone(self))
+    }
+
+    /// A connection at rest goes to the lot, if there is one and it takes it; else it comes back.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(clippy::unused_self, reason = "no lot")
+    )]
+    pub(crate) fn park(&self, rested: Rested, limit: Duration) -> Option<Rested> {
+        #[cfg(target_os = "linux")]
+        if let Some(lot) = &self.lot {
+            return lot.park(rested, limit);
+        }
+        Some(rested)
     }
 
     fn housekeep(&self) {
@@ -198,6 +222,19 @@ async fn run(
     let worker = Rc::new(Worker::new(&node, index, log));
     #[cfg(feature = "http3")]
     let mut quic = None;
+    tokio::task::spawn_local({
+        let worker = Rc::clone(&worker);
+        async move { worker.lulls.look_after().await }
+    });
+    #[cfg(target_os = "linux")]
+    tokio::task::spawn_local({
+        let worker = Rc::clone(&worker);
+        async move {
+            if let Some(lot) = &worker.lot {
+                lot.look_after(&worker).await;
+            }
+        }
+    });
     let mut accepting = JoinSet::new();
     let of_port =
         |sockets: Vec<TcpListener>, port| sockets.into_iter().map(move |socket| (socket, port));

@@ -25,6 +25,7 @@
 //! together. It knows no names, so purges that outlive a restart had to be built beside it all the
 //! same.
 
+mod buffers;
 pub(crate) mod file;
 pub(crate) mod format;
 mod index;
@@ -235,7 +236,7 @@ impl Disk {
         purges.go_on_from(found.last_tick);
         let salt = Keyed::random().seed()[0];
         let inner = Arc::new(Inner {
-            pool: pool::Pool::start(config.readers)?,
+            pool: pool::Pool::start(config.readers, read::MOST)?,
             store,
             salts: AtomicU64::new(salt),
             index: Mutex::default(),
@@ -448,7 +449,8 @@ impl Inner {
         let length = head.body_at() as usize - format::HEAD;
         let at = place.at + format::HEAD as u64;
         let read = self.pool.read(Arc::clone(&place.file), at, length);
-        let mut key = Bytes::from(read.await?);
+        // They stay in memory for long, and must not keep a whole buffer there.
+        let mut key = Bytes::copy_from_slice(read.await?.as_ref());
         let meta = key.split_off(head.key as usize);
         if format::sum_of_start(head.salt, &key, &meta) == head.sum {
             return Ok((key, meta));

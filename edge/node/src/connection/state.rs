@@ -49,6 +49,10 @@ pub(crate) struct Connection {
     pub(super) parked: Cell<bool>,
     /// Whom to wake when it goes on.
     pub(super) reader: RefCell<Option<Waker>>,
+    /// Whether the worker watches it for coming to rest.
+    pub(super) watched: Cell<bool>,
+    /// Whether it has had nothing to do for a while.
+    pub(super) lull: Cell<bool>,
     /// A request that was refused before hyper saw it, and how many heads came before it.
     pub(super) refused: Cell<Option<(u64, Refusal)>>,
     /// Heads that hyper has handed over.
@@ -80,6 +84,8 @@ impl Connection {
             ended: Cell::new(false),
             parked: Cell::new(false),
             reader: RefCell::new(None),
+            watched: Cell::new(false),
+            lull: Cell::new(false),
             refused: Cell::new(None),
             answered: Cell::new(0),
             switch: RefCell::new(None),
@@ -132,6 +138,13 @@ impl Connection {
     pub(crate) fn taken(&self) {
         self.given.set(self.given.get().saturating_sub(1));
         self.steps.set(self.steps.get().wrapping_add(1));
+    }
+
+    /// Whether nothing of it is on its way: it is between two requests of HTTP/1.
+    pub(super) fn at_rest(&self) -> bool {
+        let begun = self.awaits_head.get() || self.awaits_body.get();
+        let owes = self.busy.get() > 0 || self.write_waits.get();
+        self.http1 && self.read_waits.get() && !begun && !owes
     }
 
     pub(super) fn wrote(&self, bytes: usize) {

@@ -40,8 +40,6 @@ struct Seen {
 /// What is to be done with the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// It has nothing to do now, and nothing of it is on its way: it needs no more than its socket.
-    Rest,
     /// It has nothing to do for too long: close it the polite way.
     Idle,
     /// The peer stopped half-way: drop it.
@@ -110,10 +108,6 @@ impl Timekeeper {
         }
         if !connection.http1 {
             return self.look_at_streams(connection);
-        }
-        let begun = connection.awaits_head.get() || connection.awaits_body.get();
-        if seen.quiet > 0 && connection.read_waits.get() && !begun && !owes {
-            return Some(Due::Rest);
         }
         if seen.quiet < self.idle_rings {
             return None;

@@ -1,4 +1,4 @@
-//! Connections open, by protocol.
+//! Connections open, by protocol, and those that rest.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -45,5 +45,22 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.shard.open[self.protocol as usize].fetch_sub(1, Relaxed);
+    }
+}
+
+/// One connection that rests, until dropped.
+#[derive(Debug)]
+pub(crate) struct Resting(Arc<Shard>);
+
+impl Resting {
+    pub(crate) fn new(shard: &Arc<Shard>) -> Self {
+        shard.resting.fetch_add(1, Relaxed);
+        Self(Arc::clone(shard))
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.0.resting.fetch_sub(1, Relaxed);
     }
 }

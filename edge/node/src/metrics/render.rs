@@ -77,6 +77,12 @@ fn connections(text: &mut Text, node: &Shared) {
     for (protocol, label) in Protocol::ALL {
         text.line(name, &[("protocol", label)], node.metrics.open(protocol));
     }
+    text.single(
+        "zephyr_edge_connections_resting",
+        "gauge",
+        "Connections of HTTP/1 that wait for their next request and hold no more than a socket.",
+        node.metrics.resting(),
+    );
     for (name, help, what) in [
         ("accepted", "Client connections accepted.", Count::Accepted),
         (

@@ -8,6 +8,9 @@ use tokio::net::TcpStream;
 
 use crate::support::{Connection, TestNode, TestUpstream, raw, request};
 
+/// Connections between two requests.
+const RESTING: &str = "zephyr_edge_connections_resting";
+
 async fn start(listen: &str) -> (TestUpstream, TestNode) {
     let a = TestUpstream::named("a").await;
     let node = TestNode::start(&format!(
@@ -168,16 +171,17 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
 /// Between two requests a connection gives up all but its socket; nobody sees that.
 #[tokio::test]
 async fn a_connection_that_rests_goes_on() {
-    let (a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"800ms\"").await;
+    let (a, node) = start("header_read_timeout = \"60s\"\nidle_timeout = \"3s\"").await;
     let mut stream = TcpStream::connect(node.http()).await.unwrap();
     for round in 0..4 {
-        // In one piece, and with a pause within the head, both longer than it takes to rest.
+        // In one piece, and in two of which the first is read before the second comes.
         let head = format!("GET /{round} HTTP/1.1\r\nhost: a\r\n\r\n");
         let (first, second) = head.split_at(if round % 2 == 0 { head.len() } else { 7 });
-        for part in [first, second] {
-            stream.write_all(part.as_bytes()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        stream.write_all(first.as_bytes()).await.unwrap();
+        if round > 0 && !second.is_empty() {
+            node.until_it_is(RESTING, |now| now == 0).await;
         }
+        stream.write_all(second.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let length = stream.read(&mut answer).await.unwrap();
         let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
@@ -185,6 +189,7 @@ async fn a_connection_that_rests_goes_on() {
             answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(&format!("a /{round}")),
             "{answer}"
         );
+        node.until_it_is(RESTING, |now| now == 1).await;
     }
     assert_eq!(a.seen().len(), 4);
     assert_eq!(closed(&mut stream).await, "");

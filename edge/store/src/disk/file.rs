@@ -67,24 +67,27 @@ impl DataFile {
 
     pub(crate) fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, at)?;
+        self.read_into(at, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Reads what the kernel has in memory, without waiting for a disk; none when it has not all of
+    pub(crate) fn read_into(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, at)
+    }
+
+    /// Reads what the kernel has in memory, without waiting for a disk; false when it has not all of
     /// it, or the file system cannot say.
     #[cfg(target_os = "linux")]
-    pub(crate) fn read_now(&self, at: u64, length: usize) -> Option<Vec<u8>> {
+    pub(crate) fn read_now(&self, at: u64, bytes: &mut [u8]) -> bool {
         use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
-        let mut bytes = vec![0; length];
-        let slices = &mut [IoSliceMut::new(&mut bytes)];
-        let read = preadv2(&self.file, slices, at, ReadWriteFlags::NOWAIT);
-        (read == Ok(length)).then_some(bytes)
+        let length = bytes.len();
+        let slices = &mut [IoSliceMut::new(bytes)];
+        preadv2(&self.file, slices, at, ReadWriteFlags::NOWAIT) == Ok(length)
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn read_now(&self, _: u64, _: usize) -> Option<Vec<u8>> {
-        None
+    pub(crate) fn read_now(&self, _: u64, _: &mut [u8]) -> bool {
+        false
     }
 
     /// Notes what stands in a record of it.

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use super::buffers::{Buffer, Buffers};
 use super::file::DataFile;
 use super::read::ReadError;
 
@@ -23,6 +24,7 @@ const MAX_WAITING: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Pool {
     desk: Arc<Desk>,
+    buffers: Arc<Buffers>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -42,12 +44,13 @@ struct Queue {
 struct Job {
     file: Arc<DataFile>,
     at: u64,
-    length: usize,
-    reply: oneshot::Sender<io::Result<Vec<u8>>>,
+    buffer: Buffer,
+    reply: oneshot::Sender<io::Result<Buffer>>,
 }
 
 impl Pool {
-    pub(super) fn start(threads: usize) -> io::Result<Self> {
+    /// `size`: what is read at once at most.
+    pub(super) fn start(threads: usize, size: usize) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let start = |number| {
             let desk = Arc::clone(&desk);
@@ -55,7 +58,11 @@ impl Pool {
             thread.spawn(move || desk.work())
         };
         let threads = (0..threads.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { desk, threads })
+        Ok(Self {
+            desk,
+            buffers: Buffers::new(size),
+            threads,
+        })
     }
 
     /// Reads bytes of a file.
@@ -64,20 +71,20 @@ impl Pool {
         file: Arc<DataFile>,
         at: u64,
         length: usize,
-    ) -> impl Future<Output = Result<Vec<u8>, ReadError>> + Send + 'static {
-        let now = file.read_now(at, length);
-        let waiting = match &now {
-            Some(_) => None,
-            None => Some(self.ask(file, at, length)),
+    ) -> impl Future<Output = Result<Buffer, ReadError>> + Send + 'static {
+        let mut buffer = self.buffers.take(length);
+        let now = match file.read_now(at, buffer.bytes_mut()) {
+            true => Ok(buffer),
+            false => Err(self.ask(file, at, buffer)),
         };
         async move {
-            match (now, waiting) {
-                (Some(bytes), _) => Ok(bytes),
-                (None, Some(Some(reply))) => match reply.await {
+            match now {
+                Ok(buffer) => Ok(buffer),
+                Err(Some(reply)) => match reply.await {
                     Ok(read) => read.map_err(ReadError::Io),
                     Err(_) => Err(ReadError::Gone),
                 },
-                (None, _) => Err(ReadError::Busy),
+                Err(None) => Err(ReadError::Busy),
             }
         }
     }
@@ -86,8 +93,8 @@ impl Pool {
         &self,
         file: Arc<DataFile>,
         at: u64,
-        length: usize,
-    ) -> Option<oneshot::Receiver<io::Result<Vec<u8>>>> {
+        buffer: Buffer,
+    ) -> Option<oneshot::Receiver<io::Result<Buffer>>> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.desk.queue.lock();
         if queue.jobs.len() >= MAX_WAITING || queue.closing {
@@ -96,7 +103,7 @@ impl Pool {
         queue.jobs.push_back(Job {
             file,
             at,
-            length,
+            buffer,
             reply,
         });
         drop(queue);
@@ -109,7 +116,7 @@ impl Desk {
     fn work(&self) {
         loop {
             let mut queue = self.queue.lock();
-            let job = loop {
+            let mut job = loop {
                 if let Some(job) = queue.jobs.pop_front() {
                     break job;
                 }
@@ -120,8 +127,9 @@ impl Desk {
             };
             drop(queue);
             if !job.reply.is_closed() {
+                let read = job.file.read_into(job.at, job.buffer.bytes_mut());
                 // Nobody may wait any more.
-                let _ = job.reply.send(job.file.read(job.at, job.length));
+                let _ = job.reply.send(read.map(|()| job.buffer));
             }
         }
     }

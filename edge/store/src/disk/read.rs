@@ -15,6 +15,8 @@ use super::format::{BLOCK, SUM, sum_of, with_sums};
 
 /// Blocks read at once.
 const AT_ONCE: u64 = 4;
+/// And bytes, with their sums.
+pub(super) const MOST: usize = AT_ONCE as usize * (BLOCK + SUM);
 
 /// Why a body cannot be read on.
 #[derive(Debug, thiserror::Error)]

@@ -90,13 +90,18 @@ impl TestNode {
 
     /// Waits until a line of the metrics has reached a value.
     pub(crate) async fn until(&self, line: &str, value: u64) {
+        self.until_it_is(line, |now| now >= value).await;
+    }
+
+    /// Waits until a metric is what it should be.
+    pub(crate) async fn until_it_is(&self, line: &str, right: impl Fn(u64) -> bool) {
         let reached = async {
-            while self.metric(line).await < value {
+            while !right(self.metric(line).await) {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
         let reached = tokio::time::timeout(PATIENCE, reached).await;
-        reached.unwrap_or_else(|_| panic!("{line} does not reach {value}"));
+        reached.unwrap_or_else(|_| panic!("{line} does not become what it should be"));
     }
 
     /// Stops the node; its data folder stays.
