@@ -2,6 +2,7 @@
 //! keeps the node waiting or the node is to stop.
 
 mod drive;
+mod gather;
 mod handshake;
 mod http1;
 mod http2;

@@ -48,7 +48,7 @@ struct Answerer<'a> {
 impl stages::Answerer<Body> for Answerer<'_> {
     async fn answer(&self, x: &mut Exchange, body: Body) -> Result<Answer, ProxyError> {
         if let Some(wish) = x.request.extensions.get::<Wish>().cloned() {
-            return self.trip.direct.upgrade(x, &wish).await;
+            return Box::pin(self.trip.direct.upgrade(x, &wish)).await;
         }
         if let Some(compress) = &self.route.compress {
             compress.settle(x);
@@ -82,6 +82,8 @@ impl stages::Stage for Stage {
         phase: Phase,
         x: Box<Exchange>,
     ) -> (Box<Exchange>, Result<Verdict, StageError>) {
-        self.filter.call(phase, x).await
+        // Boxed, so that a request without filters does not carry the room for this: what a request's
+        // future has room for is copied when it starts.
+        Box::pin(self.filter.call(phase, x)).await
     }
 }

@@ -1,6 +1,7 @@
 //! Runs hyper on a connection, beside the connection's clock.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -68,12 +69,14 @@ pub(super) enum End {
     Cut,
 }
 
-/// Runs hyper to the connection's end, or until it rests.
+/// Runs hyper to the connection's end, or until it rests. `written` is called when hyper has written all
+/// that it can, to send what was gathered of that.
 pub(super) async fn drive<C: Served>(
     mut hyper: Pin<&mut C>,
     worker: &Worker,
     connection: &Rc<Connection>,
     mut timekeeper: Timekeeper,
+    mut written: impl FnMut(&mut Context<'_>) -> io::Result<()>,
 ) -> End {
     // HTTP/2 can say that it takes no more without losing a request (RFC 9113, section 6.8).
     let mut drained = pin!(async {
@@ -91,6 +94,10 @@ pub(super) async fn drive<C: Served>(
                     refused(worker, &error);
                 }
                 return Poll::Ready(End::Done);
+            }
+            if let Err(error) = written(cx) {
+                tracing::debug!(%error, "a connection ended early");
+                return Poll::Ready(End::Cut);
             }
             if connection.at_rest() && !closing && !worker.is_leaving() {
                 match connection.lull.take() {

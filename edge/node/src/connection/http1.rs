@@ -94,7 +94,14 @@ async fn busy(
     let mut hyper = setup.http1.serve_connection(TokioIo::new(socket), service);
     let timekeeper = Timekeeper::new(listen);
     drop(setup);
-    let end = drive(Pin::new(&mut hyper), worker, &connection, timekeeper).await;
+    let end = drive(
+        Pin::new(&mut hyper),
+        worker,
+        &connection,
+        timekeeper,
+        |_| Ok(()),
+    )
+    .await;
     if end == End::Cut {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Context;
 
 use bytes::BytesMut;
 use http::Request;
@@ -11,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::drive::drive;
+use super::gather::Gathered;
 use super::limits;
 use super::member::Member;
 use super::socket::Socket;
@@ -48,18 +50,30 @@ pub(super) async fn serve(
     ));
     let setup = worker.setup();
     let listen = &setup.config.listen;
-    let socket = Socket::new(transport, first, limits(listen), Rc::clone(&connection));
+    let gathered = Gathered::new(transport);
+    let socket = Socket::new(
+        gathered.clone(),
+        first,
+        limits(listen),
+        Rc::clone(&connection),
+    );
     let service = {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
         service_fn(move |request: Request<Incoming>| {
             let request = request.map(Body::Incoming);
-            request::answer(Rc::clone(&worker), Rc::clone(&connection), request)
+            // Boxed, so that it is not copied on its way into a task.
+            Box::pin(request::answer(
+                Rc::clone(&worker),
+                Rc::clone(&connection),
+                request,
+            ))
         })
     };
     let hyper = setup.http2.serve_connection(TokioIo::new(socket), service);
     let timekeeper = Timekeeper::new(listen);
     drop(setup);
-    drive(pin!(hyper), &worker, &connection, timekeeper).await;
+    let flush = |cx: &mut Context<'_>| gathered.poll_out(cx, &connection);
+    drive(pin!(hyper), &worker, &connection, timekeeper, flush).await;
 }
 
 /// How hyper serves HTTP/2 here.

@@ -141,8 +141,7 @@ impl Line {
                 }
                 return Ok(Way::Http1(conn, true));
             }
-            let made = connect::open(&self.upstream, &self.endpoint).await?;
-            return Ok(self.way_of(made));
+            return self.made().await;
         }
         if let Some(stream) = self.stream() {
             return Ok(Way::Http2(stream, true));
@@ -155,7 +154,13 @@ impl Line {
         if let Some(stream) = self.stream() {
             return Ok(Way::Http2(stream, true));
         }
-        let made = connect::open(&self.upstream, &self.endpoint).await?;
+        self.made().await
+    }
+
+    /// By a new connection.
+    async fn made(&self) -> Result<Way, ProxyError> {
+        // Boxed, so that a request on a connection that is there does not carry the room for this.
+        let made = Box::pin(connect::open(&self.upstream, &self.endpoint)).await?;
         Ok(self.way_of(made))
     }
 

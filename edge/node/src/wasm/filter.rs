@@ -233,7 +233,8 @@ impl FilterStage {
         if let Some(instance) = turn.take() {
             return Ok((turn, instance));
         }
-        match blueprint.instantiate(&self.config_json, START).await {
+        // Boxed: most calls find an instance, and do without the room for this.
+        match Box::pin(blueprint.instantiate(&self.config_json, START)).await {
             Ok((instance, _)) => Ok((turn, instance)),
             Err(Unmade::Failed(error)) => Err(error),
             Err(Unmade::Refused(reason)) => Err(StageError::Instantiate(format!(
