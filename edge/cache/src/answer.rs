@@ -54,7 +54,10 @@ pub fn from_store(
     let value = status_value(head.before.as_ref(), status);
     parts.headers.insert(CACHE_STATUS, value);
     let (length, partly) = match held {
-        Held::Part(part) => (part.len(), Some(stretch(head, &part, request, now, &mut parts))),
+        Held::Part(part) => (
+            part.len(),
+            Some(stretch(head, &part, request, now, &mut parts)),
+        ),
         Held::Whole(length) if head.status == StatusCode::OK => {
             let partly = partly(head, length, method, request, now, &mut parts);
             (length, partly)

@@ -124,7 +124,9 @@ pub(crate) fn cases(keys: &Keys) -> Vec<Case> {
             [
                 get("/open/@").up(one()).miss(),
                 post("/open/@", "x")
-                    .up(ok("new").cc("max-age=60").with("content-location", "/open/@"))
+                    .up(ok("new")
+                        .cc("max-age=60")
+                        .with("content-location", "/open/@"))
                     .body("new")
                     .cache("fwd=method; fwd-status=200")
                     .cache("; stored"),
