@@ -47,7 +47,7 @@ impl<P: Platform> Edge<P> {
                     .give_stale(x, found, errand.reason, &result, trip.arrived)
                     .await;
             }
-            let (mut parts, body) = result?;
+            let (mut parts, body) = result.map_err(|error| cut_off(error, &errand))?;
             if own && parts.status == StatusCode::NOT_MODIFIED {
                 let status = Status {
                     forward: Some(errand.reason),
@@ -225,5 +225,13 @@ impl<P: Platform> Edge<P> {
             return (parts, P::Body::from(Bytes::new()));
         }
         (parts, body)
+    }
+}
+
+pub(super) fn cut_off<B>(error: ProxyError, errand: &Errand<B>) -> ProxyError {
+    let must = |found: &Found<B>| found.meta.freshness.must_revalidate;
+    match errand.validate.as_ref().is_some_and(must) {
+        true => error.cut_off(),
+        false => error,
     }
 }

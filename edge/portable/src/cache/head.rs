@@ -8,6 +8,7 @@ use http::StatusCode;
 use zephyr_cache::{Status, answer, revalidate};
 use zephyr_edge_pipeline::Exchange;
 
+use super::forward::cut_off;
 use super::{Errand, Marks, Served};
 use crate::edge::Edge;
 use crate::platform::Platform;
@@ -29,7 +30,7 @@ impl<P: Platform> Edge<P> {
                 .give_stale(x, found, errand.reason, &result, trip.arrived)
                 .await;
         }
-        let (mut parts, body) = result?;
+        let (mut parts, body) = result.map_err(|error| cut_off(error, &errand))?;
         if parts.status == StatusCode::OK
             && let Some(found) = errand.validate.take()
         {
