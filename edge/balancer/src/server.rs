@@ -98,7 +98,8 @@ impl Server {
             return full;
         }
         let passed = u128::from(micros(now).saturating_sub(since));
-        let parts = (passed * u128::from(PARTS) / slow_start.as_micros()) as u64;
+        let parts = passed * u128::from(PARTS) / slow_start.as_micros().max(1);
+        let parts = u64::try_from(parts).unwrap_or(PARTS);
         u64::from(self.weight) * parts.clamp(LEAST, PARTS)
     }
 
@@ -124,5 +125,10 @@ mod tests {
         assert_eq!(server.share(10 * second, 10 * second), PARTS);
         assert_eq!(server.share(60 * second, 10 * second), 2 * PARTS);
         assert_eq!(server.share(5 * second, Duration::ZERO), 2 * PARTS);
+        assert_eq!(server.share(6 * second, Duration::from_nanos(1)), 2 * PARTS);
+        assert_eq!(
+            server.share(Duration::MAX, Duration::from_nanos(1)),
+            2 * PARTS
+        );
     }
 }

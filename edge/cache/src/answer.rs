@@ -54,7 +54,10 @@ pub fn from_store(
     let value = status_value(head.before.as_ref(), status);
     parts.headers.insert(CACHE_STATUS, value);
     let (length, partly) = match held {
-        Held::Part(part) => (part.len(), Some(stretch(head, &part, request, &mut parts))),
+        Held::Part(part) => (
+            part.len(),
+            Some(stretch(head, &part, request, now, &mut parts)),
+        ),
         Held::Whole(length) if head.status == StatusCode::OK => {
             let partly = partly(head, length, method, request, now, &mut parts);
             (length, partly)
@@ -73,9 +76,20 @@ pub fn from_store(
     (parts, partly.unwrap_or(Part::Whole))
 }
 
-/// What a stored part has of what is asked for. It was looked up by that, so it has it; should it not,
-/// all that it has is given, which says of itself what it is.
-fn stretch(head: &Head, part: &Stretch, request: &HeaderMap, parts: &mut Parts) -> Part {
+/// What a stored part has of what is asked for, unless the client has that already (RFC 9111, section
+/// 4.3.2, speaks of a stored 206 as well). It was looked up by that, so it has it; should it not, all
+/// that it has is given, which says of itself what it is.
+fn stretch(
+    head: &Head,
+    part: &Stretch,
+    request: &HeaderMap,
+    now: Duration,
+    parts: &mut Parts,
+) -> Part {
+    if is_not_modified(request, &head.headers, now) {
+        to_not_modified(parts);
+        return Part::Nothing;
+    }
     let (first, last) = part
         .answers(request, &head.headers)
         .unwrap_or((part.first, part.last));

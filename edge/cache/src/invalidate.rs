@@ -54,18 +54,18 @@ fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<St
     if target.starts_with('/') {
         return Some(format!("{scheme}://{authority}{}", without_dots(target)));
     }
-    if target.contains("://") {
+    let scheme_like = target.split(['/', '?']).next().unwrap_or_default();
+    if scheme_like.ends_with(':') && target[scheme_like.len()..].starts_with("//") {
         let uri: Uri = target.parse().ok()?;
         let same = uri.scheme_str() == Some(scheme)
             && uri
                 .authority()
-                .is_some_and(|other| other.as_str().eq_ignore_ascii_case(authority));
+                .is_some_and(|other| is_same(other.as_str(), scheme, authority));
         let target = uri
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
         return same.then(|| format!("{scheme}://{authority}{}", without_dots(target)));
     }
-    let scheme_like = target.split(['/', '?']).next().unwrap_or_default();
     if target.is_empty() || scheme_like.contains(':') {
         return None;
     }
@@ -76,6 +76,13 @@ fn resolve(target: &str, scheme: &str, authority: &str, path: &str) -> Option<St
     let folder = &path[..=path.rfind('/')?];
     let target = without_dots(&format!("{folder}{target}"));
     Some(format!("{scheme}://{authority}{target}"))
+}
+
+/// Whether an authority is this one, which is without its scheme's own port.
+fn is_same(other: &str, scheme: &str, authority: &str) -> bool {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let other = other.strip_suffix(port).unwrap_or(other);
+    other.eq_ignore_ascii_case(authority)
 }
 
 /// A path and query without dot segments (RFC 3986, section 5.2.4).
@@ -137,6 +144,8 @@ mod tests {
             ("..", "/"),
             ("?z", "/x/y?z"),
             ("z?a:b", "/x/z?a:b"),
+            ("z?u=http://b.example/", "/x/z?u=http://b.example/"),
+            ("http://a.example:80/b", "/b"),
         ] {
             assert_eq!(
                 named(target),
@@ -150,6 +159,8 @@ mod tests {
             "https://a.example/b",
             "//b.example/",
             "mailto:a",
+            "http://a.example:443/b",
+            "://a.example/b",
             "",
         ] {
             assert!(named(foreign).is_empty(), "{foreign}");

@@ -5,9 +5,10 @@
 //! client that has it says so in `Available-Dictionary`, and gets Zstandard with that dictionary,
 //! `dcz` ([`encode`]).
 //!
-//! `dcb`, Brotli with a dictionary, is not offered. The encoder in Rust takes a dictionary as bytes in
-//! front of the text, and its matches run over from one into the other; decoders of shared Brotli
-//! (RFC 9841) refuse a match that does.
+//! `dcb`, Brotli with a dictionary, is not offered. The encoder in Rust (`brotli` 9.1.1) takes a
+//! dictionary as bytes in front of the text. At quality 11 its matches run over from one into the
+//! other, which decoders of shared Brotli (RFC 9841) refuse; at lower ones a match that is cut off at
+//! the seam can be too short for its length code, which overflows.
 
 mod encode;
 mod field;

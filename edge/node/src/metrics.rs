@@ -102,6 +102,9 @@ impl Shard {
     }
 }
 
+/// The counts of all threads, by route.
+type ByRoute = BTreeMap<Arc<str>, Vec<Arc<RouteCounts>>>;
+
 /// The shards of all threads.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -135,7 +138,7 @@ impl Metrics {
     }
 
     /// The counts of all threads, by route.
-    fn by_route(&self) -> BTreeMap<Arc<str>, Vec<Arc<RouteCounts>>> {
+    fn by_route(&self) -> ByRoute {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         for shard in &self.shards {
             for (name, counts) in &*shard.routes.lock() {

@@ -18,6 +18,7 @@ mod listen;
 mod log;
 mod node;
 mod quantity;
+mod reader;
 mod route;
 mod tls;
 mod tunnels;
@@ -146,7 +147,7 @@ impl Config {
             text,
             file: &options.file,
         };
-        let file: File = toml::from_str(text).map_err(|error| place.toml(&error))?;
+        let file: File = reader::from_str(text).map_err(|error| place.read(&error))?;
         let mut upstreams = named(&place, "upstream", file.upstreams)?;
         for upstream in upstreams.values_mut() {
             upstream.resolve(&options.base_dir);
@@ -228,10 +229,11 @@ fn named<T>(
     kind: &str,
     entries: BTreeMap<Spanned<String>, T>,
 ) -> Result<BTreeMap<String, T>, ConfigError> {
-    entries
-        .into_iter()
-        .map(|(name, entry)| Ok((name_of(place, kind, name)?, entry)))
-        .collect()
+    let mut named = BTreeMap::new();
+    for (name, entry) in entries {
+        named.insert(name_of(place, kind, name)?, entry);
+    }
+    Ok(named)
 }
 
 /// Names stand in metrics, logs and authorities, so they are kept plain.

@@ -100,6 +100,16 @@ impl ProxyError {
         self
     }
 
+    /// What it is for a request whose stored answer must be asked about, when nobody can be asked: 504
+    /// (RFC 9111, section 5.2.2.2).
+    #[must_use]
+    pub fn cut_off(mut self) -> Self {
+        if self.source == Source::Upstream && self.status == http::StatusCode::BAD_GATEWAY {
+            self.status = http::StatusCode::GATEWAY_TIMEOUT;
+        }
+        self
+    }
+
     /// Says that nothing has reached the upstream.
     #[must_use]
     pub fn retryable(mut self) -> Self {

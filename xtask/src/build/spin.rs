@@ -11,7 +11,7 @@ use crate::{components, process, progress, toolchain};
 const FOLDER: &str = "edge/spin";
 
 /// The raw size: Spin compiles the component on the machine that runs it.
-const LIMIT: u64 = 5 << 19;
+const LIMIT: u64 = 2 << 20;
 
 /// Builds `edge/spin/build/zephyr_edge_spin.wasm`.
 pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<()> {

@@ -48,6 +48,8 @@ impl Encoder {
         place: Place,
     ) -> io::Result<Self> {
         let window = length.map_or(WINDOW, |length| {
+            // What an upstream tells may be as large as it likes.
+            let length = length.min(1 << WINDOW);
             length.next_power_of_two().ilog2().clamp(10, WINDOW)
         });
         let kind = match coding {
@@ -159,5 +161,31 @@ impl Encoder {
         let mut coded = self.take();
         coded.append(&mut self.finish()?);
         Ok(coded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Compressor;
+    use super::*;
+
+    #[test]
+    fn no_length_is_too_odd() {
+        let compressor = Compressor::new(Settings {
+            offer: Vec::new(),
+            zstd_level: 1,
+            brotli_level: 1,
+            gzip_level: 1,
+            min_bytes: 0,
+            types: Vec::new(),
+            max_streams: 8,
+        });
+        for coding in [Coding::Zstd, Coding::Br, Coding::Gzip] {
+            for length in [0, 1, (1 << 63) + 1, u64::MAX] {
+                let place = compressor.place().unwrap();
+                let encoder = compressor.encoder(coding, Some(length), place).unwrap();
+                assert!(!encoder.whole(b"text").unwrap().is_empty());
+            }
+        }
     }
 }

@@ -11,6 +11,9 @@ use sha2::{Digest as _, Sha256};
 use super::store::{Dictionaries, Dictionary};
 use crate::BoxError;
 
+/// Room that a body gets at once, in bytes, however long its head says that it is.
+const AT_FIRST: u64 = 64 * 1024;
+
 /// A body that is kept as a dictionary once it has passed whole.
 #[derive(Debug)]
 pub struct Learning<B> {
@@ -39,7 +42,8 @@ impl<B> Learning<B> {
         length: Option<u64>,
     ) -> Self {
         let known = length.is_none_or(|length| length <= store.max_one());
-        let capacity = usize::try_from(length.unwrap_or(0)).unwrap_or(0);
+        // A head is no promise: there is room for more when more has come.
+        let capacity = usize::try_from(length.unwrap_or(0).min(AT_FIRST)).unwrap_or(0);
         let lesson = known.then(|| Lesson {
             store,
             origin,

@@ -14,9 +14,8 @@ const RESIDENT_PAGES: usize = 21;
 
 pub(super) fn render(text: &mut Text, started_at: SystemTime) {
     let started = started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    text.single(
+    text.gauge(
         "process_start_time_seconds",
-        "gauge",
         "When the node was started, since the Unix epoch.",
         started.as_secs(),
     );
@@ -31,34 +30,30 @@ pub(super) fn render(text: &mut Text, started_at: SystemTime) {
     let field = |at: usize| fields.get(at).copied().unwrap_or(0);
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     let busy = Duration::from_millis((field(USER_TIME) + field(SYSTEM_TIME)) * 1000 / ticks);
-    text.single(
+    text.counter(
         "process_cpu_seconds_total",
-        "counter",
         "Time on a processor, user and system.",
         busy.as_secs_f64(),
     );
-    text.single(
+    text.gauge(
         "process_resident_memory_bytes",
-        "gauge",
         "Memory in use.",
         field(RESIDENT_PAGES) * rustix::param::page_size() as u64,
     );
-    text.single(
+    text.gauge(
         "process_virtual_memory_bytes",
-        "gauge",
         "Addresses in use, those set aside for component instances included.",
         field(VIRTUAL_BYTES),
     );
-    text.single("process_threads", "gauge", "Threads.", field(THREADS));
+    text.gauge("process_threads", "Threads.", field(THREADS));
     if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
         // One of them is the folder that is being read.
         let open = files.count().saturating_sub(1);
-        text.single("process_open_fds", "gauge", "Files and sockets open.", open);
+        text.gauge("process_open_fds", "Files and sockets open.", open);
     }
     if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-        text.single(
+        text.gauge(
             "process_max_fds",
-            "gauge",
             "Files and sockets that may be open.",
             most,
         );

@@ -53,8 +53,37 @@ impl Text {
         Self { text, format }
     }
 
-    /// Begins a family. Its lines must follow before the next family begins.
-    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
+    /// A counter without labels. Its name ends with `_total`.
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.counters(name, help).line(&[], value);
+    }
+
+    /// A gauge without labels.
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.gauges(name, help).line(&[], value);
+    }
+
+    /// Counters that labels tell apart. Their name ends with `_total`.
+    pub(super) fn counters<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+        self.family(name, "counter", help)
+    }
+
+    /// Gauges that labels tell apart.
+    pub(super) fn gauges<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+        self.family(name, "gauge", help)
+    }
+
+    /// Histograms that labels tell apart.
+    pub(super) fn histograms<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+        self.family(name, "histogram", help)
+    }
+
+    fn family<'a>(&'a mut self, name: &'a str, kind: &str, help: &str) -> Family<'a> {
+        self.head(name, kind, help);
+        Family { text: self, name }
+    }
+
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
         // OpenMetrics' counters have the ending in their lines only.
         let name = match (self.format, kind) {
             (Format::OpenMetrics, "counter") => name.strip_suffix("_total").unwrap_or(name),
@@ -63,8 +92,10 @@ impl Text {
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    pub(super) fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.text.push_str(name);
+    fn line(&mut self, name: [&str; 2], labels: &[(&str, &str)], value: impl Display) {
+        for part in name {
+            self.text.push_str(part);
+        }
         for (at, (label, value)) in labels.iter().enumerate() {
             self.text.push(if at == 0 { '{' } else { ',' });
             self.text.push_str(label);
@@ -85,17 +116,28 @@ impl Text {
         let _ = writeln!(self.text, " {value}");
     }
 
-    /// A family of one line without labels.
-    pub(super) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.head(name, kind, help);
-        self.line(name, &[], value);
-    }
-
     pub(super) fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {
             self.text.push_str("# EOF\n");
         }
         self.text
+    }
+}
+
+/// The lines of one name, which stand together.
+pub(super) struct Family<'a> {
+    text: &'a mut Text,
+    name: &'a str,
+}
+
+impl Family<'_> {
+    pub(super) fn line(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.text.line([self.name, ""], labels, value);
+    }
+
+    /// A line whose name has an ending, as those of a histogram have.
+    pub(super) fn line_of(&mut self, ending: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.line([self.name, ending], labels, value);
     }
 }
 
@@ -106,7 +148,7 @@ mod tests {
     #[test]
     fn labels_are_escaped() {
         let mut text = Text::new(Format::Prometheus);
-        text.line("a", &[("b", "x\"y\\z\n"), ("c", "")], 1.5);
+        text.line(["a", ""], &[("b", "x\"y\\z\n"), ("c", "")], 1.5);
         assert_eq!(text.finish(), "a{b=\"x\\\"y\\\\z\\n\",c=\"\"} 1.5\n");
     }
 
@@ -127,7 +169,7 @@ mod tests {
         assert_eq!(format("*/*"), Format::Prometheus);
         assert_eq!(Format::of(&HeaderMap::new()), Format::Prometheus);
         let mut text = Text::new(Format::OpenMetrics);
-        text.single("a_total", "counter", "A.", 1);
+        text.counter("a_total", "A.", 1);
         assert_eq!(
             text.finish(),
             "# HELP a A.\n# TYPE a counter\na_total 1\n# EOF\n"

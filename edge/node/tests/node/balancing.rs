@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::SeqCst};
-use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{
-    Answer, Connection, PATIENCE, RawUpstream, TestDns, TestNode, TestUpstream, answer, get,
+    Answer, Connection, PATIENCE, RawUpstream, TestDns, TestNode, TestUpstream, answer, get, until,
 };
 
 const ROUTE: &str = r#"
@@ -60,17 +59,6 @@ async fn tally(node: &TestNode, requests: usize) -> HashMap<String, usize> {
         *tally.entry(answer.body).or_default() += 1;
     }
     tally
-}
-
-/// Waits for something that the background does.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
-    assert!(waited.is_ok(), "{what} does not come about");
 }
 
 #[tokio::test]

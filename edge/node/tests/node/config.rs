@@ -134,9 +134,9 @@ fn routes_are_checked_against_the_rest() {
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\nservice = \"s\""), @r#"zephyr.toml:15:11: route "r" has more than one of `upstream`, `service` and `files`"#);
     assert_snapshot!(route("paths = [\"/x\"]"), @r#"zephyr.toml:11:1: route "r" has none of `upstream`, `service` and `files`"#);
     assert_snapshot!(route("paths = []\nupstream = \"a\""), @r#"zephyr.toml:11:1: route "r" has no `paths`"#);
-    assert_snapshot!(route("paths = [\"x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "x" is not a path pattern: it must begin with `/`"#);
-    assert_snapshot!(route("paths = [\"/{a}/{*b}/c\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "/{a}/{*b}/c" is not a path pattern: `{*rest}` must be the last segment"#);
-    assert_snapshot!(route("hosts = [\"a:80\"]\npaths = [\"/x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:9: "a:80" is not a host pattern: `*`, `*.example.com` or `example.com`, no port"#);
+    assert_snapshot!(route("paths = [\"x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:10: "x" is not a path pattern: it must begin with `/`"#);
+    assert_snapshot!(route("paths = [\"/{a}/{*b}/c\"]\nupstream = \"a\""), @r#"zephyr.toml:13:10: "/{a}/{*b}/c" is not a path pattern: `{*rest}` must be the last segment"#);
+    assert_snapshot!(route("hosts = [\"a:80\"]\npaths = [\"/x\"]\nupstream = \"a\""), @r#"zephyr.toml:13:10: "a:80" is not a host pattern: `*`, `*.example.com` or `example.com`, no port"#);
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"x\""), @r#"zephyr.toml:16:10: there is no component "x""#);
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"s\""), @r#"zephyr.toml:16:10: the component "s" is a service; it must be a filter here"#);
     assert_snapshot!(route("paths = [\"/x\"]\nupstream = \"a\"\n[[routes.stages]]\nfilter = \"f\"\non_error = \"maybe\""), @"zephyr.toml:17:12: unknown variant `maybe`, expected `closed` or `open`");

@@ -7,10 +7,12 @@ mod fetch;
 pub(crate) mod frames;
 pub(crate) mod node;
 pub(crate) mod tls;
+mod until;
 mod upstream;
 
 pub(crate) use client::{Answer, Connection, PATIENCE, get, raw, request};
 pub(crate) use dns::TestDns;
 pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use node::TestNode;
+pub(crate) use until::until;
 pub(crate) use upstream::{RawUpstream, TestUpstream, answer};

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::client::PATIENCE;
-use crate::support::{RawUpstream, TestNode, raw};
+use crate::support::{RawUpstream, TestNode, raw, until};
 
 fn config(url: &str, extra: &str, route: &str) -> String {
     format!(
@@ -84,15 +84,9 @@ where
     }
 }
 
-async fn until(node: &TestNode, metric: &str, value: u64) {
-    let reached = async {
-        while node.metric(metric).await != value {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, reached)
-        .await
-        .unwrap_or_else(|_| panic!("{metric} never was {value}"));
+async fn until_closed(node: &TestNode) {
+    let none = async || node.metric("zephyr_edge_tunnels_open").await == 0;
+    until("the end of all tunnels", none).await;
 }
 
 #[tokio::test]
@@ -106,7 +100,7 @@ async fn a_websocket_is_tunnelled() {
     socket.close(None).await.unwrap();
     while socket.next().await.is_some() {}
     drop(socket);
-    until(&node, "zephyr_edge_tunnels_open", 0).await;
+    until_closed(&node).await;
     node.stop().await;
 }
 
@@ -151,7 +145,7 @@ async fn a_websocket_over_http2_is_tunnelled() {
     socket.close(None).await.unwrap();
     while let Some(Ok(_)) = socket.next().await {}
     drop(socket);
-    until(&node, "zephyr_edge_tunnels_open", 0).await;
+    until_closed(&node).await;
     node.stop().await;
 }
 
@@ -312,10 +306,10 @@ async fn tunnels_are_bounded_and_filters_run_before() {
     first.close(None).await.unwrap();
     while first.next().await.is_some() {}
     drop(first);
-    until(&node, "zephyr_edge_tunnels_open", 0).await;
+    until_closed(&node).await;
     let _second = websocket(node.http()).await.unwrap();
     drop(_second);
-    until(&node, "zephyr_edge_tunnels_open", 0).await;
+    until_closed(&node).await;
     assert_eq!(status(websocket(node.http()).await), 429);
     node.stop().await;
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use super::reader::ReadError;
+
 /// What is wrong with a configuration: `file:line:column: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -61,8 +63,12 @@ impl Place<'_> {
         self.at(span, "").position.unwrap_or((1, 1))
     }
 
-    pub(crate) fn toml(&self, error: &toml::de::Error) -> ConfigError {
+    pub(crate) fn read(&self, error: &ReadError) -> ConfigError {
         // A missing table at the top has no place of its own: it is missing from the first line on.
+        self.at(error.span().unwrap_or(0..0), error.message())
+    }
+
+    pub(crate) fn toml(&self, error: &toml::de::Error) -> ConfigError {
         self.at(error.span().unwrap_or(0..0), error.message())
     }
 }

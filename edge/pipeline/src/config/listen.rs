@@ -211,6 +211,10 @@ impl Network {
             None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
+        // A client of IPv4 is known by that, so this would be a block that nobody is in.
+        if address != address.to_canonical() {
+            return None;
+        }
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.unwrap_or(longest);
         (prefix <= longest).then_some(Self { address, prefix })
@@ -250,6 +254,7 @@ mod tests {
             "host",
             "10.0.0.0/-1",
             "10.0.0/8",
+            "::ffff:10.0.0.0/104",
         ] {
             assert_eq!(Network::parse(bad), None, "{bad}");
         }

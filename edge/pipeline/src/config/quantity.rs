@@ -67,12 +67,19 @@ impl<'de> Deserialize<'de> for Size {
 /// A duration such as `"250ms"`, `"2s"` or `"10m"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|error| {
+    let value = humantime::parse_duration(&text).map_err(|error| {
         serde::de::Error::custom(format!(
             "{text:?} is not a duration such as \"250ms\", \"2s\" or \"10m\": {error}"
         ))
-    })
+    })?;
+    if value > LONGEST {
+        return Err(serde::de::Error::custom("must be at most ten years"));
+    }
+    Ok(value)
 }
+
+/// Longer is a slip of the pen, and cannot be added to any time of day.
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
 
 /// A duration that is not zero.
 pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -134,6 +141,22 @@ mod tests {
             assert_eq!(Size::parse(bad), None, "{bad}");
         }
         assert_eq!(Size::mib(10).to_string(), "10MiB");
+    }
+
+    #[test]
+    fn durations_end() {
+        use serde::de::IntoDeserializer as _;
+        use serde::de::value::{Error, StrDeserializer};
+        let read = |text: &'static str| {
+            let text: StrDeserializer<'_, Error> = text.into_deserializer();
+            duration(text).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("10years"), Ok(Duration::from_secs(315_576_000)));
+        assert_eq!(read("11years").unwrap_err(), "must be at most ten years");
+    }
+
+    #[test]
+    fn sizes_as_they_are_written() {
         assert_eq!(Size(1025).to_string(), "1025B");
     }
 }

@@ -100,7 +100,7 @@ struct StageFile {
     #[serde(default)]
     on_error: OnError,
     #[serde(default)]
-    config: toml::Table,
+    config: serde_json::Map<String, serde_json::Value>,
 }
 
 fn every_host() -> Vec<HostPattern> {
@@ -278,12 +278,10 @@ fn check_stage(
     let span = stage.span();
     let stage = stage.into_inner();
     component_of(place, &stage.filter, ComponentKind::Filter, components)?;
-    let config = serde_json::to_value(stage.config)
-        .map_err(|error| place.at(span.clone(), format!("`config` cannot be JSON: {error}")))?;
     Ok(Stage {
         filter: stage.filter.into_inner(),
         on_error: stage.on_error,
-        config,
+        config: serde_json::Value::Object(stage.config),
         position: place.at(span, "").position.unwrap_or((1, 1)),
     })
 }

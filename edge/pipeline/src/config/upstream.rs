@@ -6,9 +6,11 @@ mod origin;
 mod retry;
 mod tls;
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::quantity;
@@ -95,18 +97,28 @@ pub enum Http2 {
 
 impl<'de> Deserialize<'de> for Http2 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Text {
-            Whether(bool),
-            Word(String),
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Http2;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or \"auto\"")
+            }
+
+            fn visit_bool<E: Error>(self, whether: bool) -> Result<Http2, E> {
+                Ok(if whether { Http2::Yes } else { Http2::No })
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<Http2, E> {
+                match word {
+                    "auto" => Ok(Http2::Auto),
+                    _ => Err(E::custom("must be true, false or \"auto\"")),
+                }
+            }
         }
-        match Text::deserialize(deserializer) {
-            Ok(Text::Whether(true)) => Ok(Self::Yes),
-            Ok(Text::Whether(false)) => Ok(Self::No),
-            Ok(Text::Word(word)) if word == "auto" => Ok(Self::Auto),
-            _ => Err(serde::de::Error::custom("must be true, false or \"auto\"")),
-        }
+
+        deserializer.deserialize_any(Text)
     }
 }
 
@@ -317,7 +329,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<UpstreamConfig, String> {
-        toml::from_str(text).map_err(|error| error.message().to_owned())
+        crate::config::reader::from_str(text).map_err(|error| error.message().to_owned())
     }
 
     #[test]
@@ -362,6 +374,10 @@ mod tests {
             (
                 "url = \"http://a\"\nhttp2 = \"maybe\"",
                 "must be true, false or \"auto\"",
+            ),
+            (
+                "url = \"http://a\"\nhttp2 = 1",
+                "invalid type: integer `1`, expected true, false or \"auto\"",
             ),
             ("url = \"http://a\"\nretry_ratio = 1.5", "must be 0 to 1"),
             (

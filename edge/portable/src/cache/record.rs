@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use zephyr_cache::answer::CACHE_STATUS;
-use zephyr_cache::{Freshness, Head};
+use zephyr_cache::{Freshness, Head, Part};
 
 /// What lies under a key.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub enum Record {
 pub struct Meta {
     /// Its head.
     pub head: Head,
+    /// Which part of the whole its body is, when it is one.
+    pub part: Option<Part>,
     /// Its lifetime.
     pub freshness: Freshness,
     /// Marks of the names that it is purged by.
@@ -29,6 +31,15 @@ pub struct Meta {
     pub began: u64,
     /// Bytes of its body, when known.
     pub length: Option<u64>,
+}
+
+impl Meta {
+    /// Whether it has what the request asks for.
+    pub(super) fn has(&self, method: &Method, request: &HeaderMap) -> bool {
+        self.part.is_none_or(|part| {
+            *method == Method::GET && part.answers(request, &self.head.headers).is_some()
+        })
+    }
 }
 
 /// The form on disk. Another version's is not read, which costs a fetch.
@@ -59,6 +70,9 @@ struct WrittenMeta {
     names: Vec<String>,
     began: u64,
     length: Option<u64>,
+    /// First and last byte, and the length of the whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    part: Option<(u64, u64, Option<u64>)>,
 }
 
 const VERSION: u32 = 2;
@@ -109,6 +123,9 @@ impl Record {
         match self {
             Self::Vary(_) => length == 0,
             Self::Answer(meta) => {
+                if let Some(part) = meta.part {
+                    return part.len() == length;
+                }
                 let told = meta.head.headers.get(header::CONTENT_LENGTH);
                 told.is_none_or(|told| {
                     told.to_str().ok().and_then(|told| told.parse().ok()) == Some(length)
@@ -168,6 +185,7 @@ fn write(meta: &Meta) -> WrittenMeta {
         names: meta.names.clone(),
         began: meta.began,
         length: meta.length,
+        part: meta.part.map(|part| (part.first, part.last, part.complete)),
     }
 }
 
@@ -177,10 +195,19 @@ fn read(written: WrittenMeta) -> Option<Meta> {
         headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value(line)?);
     }
     let status = StatusCode::from_u16(written.status).ok()?;
+    let part = match written.part {
+        Some((first, last, _)) if first > last || last == u64::MAX => return None,
+        part => part.map(|(first, last, complete)| Part {
+            first,
+            last,
+            complete,
+        }),
+    };
     let mut head = Head::new(status, &headers);
     head.before = written.before.as_deref().and_then(value);
     Some(Meta {
         head,
+        part,
         freshness: Freshness {
             arrived: Duration::from_millis(written.arrived_ms),
             initial_age: written.initial_age,
@@ -214,6 +241,7 @@ mod tests {
         headers.append("cache-status", HeaderValue::from_static("Other; hit"));
         let meta = Meta {
             head: Head::new(StatusCode::OK, &headers),
+            part: None,
             freshness: Freshness {
                 arrived: Duration::from_millis(1_795_000_000_123),
                 initial_age: 1,
@@ -242,6 +270,42 @@ mod tests {
             (read.names, read.began, read.length),
             (meta.names, 7, Some(9))
         );
+    }
+
+    #[test]
+    fn a_part_comes_back_and_one_that_ends_before_it_begins_does_not() {
+        let meta = Meta {
+            head: Head::new(StatusCode::PARTIAL_CONTENT, &HeaderMap::new()),
+            part: Some(Part {
+                first: 2,
+                last: 4,
+                complete: Some(10),
+            }),
+            freshness: Freshness {
+                arrived: Duration::ZERO,
+                initial_age: 0,
+                lifetime: 0,
+                stale_while_revalidate: 0,
+                stale_if_error: 0,
+                stale_if_unreachable: 0,
+                no_cache: false,
+                must_revalidate: false,
+            },
+            names: Vec::new(),
+            began: 0,
+            length: None,
+        };
+        let record = Record::Answer(Box::new(meta.clone()));
+        assert!(record.is_whole(3) && !record.is_whole(4));
+        let json = record.to_json();
+        let Some(Record::Answer(read)) = Record::from_json(json.as_bytes()) else {
+            panic!("{json}");
+        };
+        assert_eq!(read.part, meta.part);
+        for bad in ["[4,2,10]", "[0,18446744073709551615,null]"] {
+            let json = json.replace("[2,4,10]", bad);
+            assert!(Record::from_json(json.as_bytes()).is_none(), "{json}");
+        }
     }
 
     #[test]

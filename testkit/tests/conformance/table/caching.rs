@@ -1,9 +1,14 @@
 //! What is stored, and what stored answers are given to (RFC 9111).
 
 use crate::case::{Case, Host, case, get, ok, send, status};
+use crate::upstream::Up;
 
 pub(crate) fn cases() -> Vec<Case> {
     let page = || get("/open/@");
+    let part = |body, range| {
+        let part = Up::new(206, body).cc("max-age=60").with("etag", "\"a\"");
+        part.with("content-range", range)
+    };
     vec![
         case(
             "a fresh answer is a hit",
@@ -116,6 +121,50 @@ pub(crate) fn cases() -> Vec<Case> {
             ],
         ),
         case(
+            "a HEAD brings what is stored up to date",
+            [
+                page()
+                    .up(ok("body").cc("max-age=10").with("age", "100").with("etag", "\"a\""))
+                    .cache("; stored"),
+                send("HEAD", "/open/@")
+                    .up(ok("body").cc("max-age=60").with("etag", "\"a\"").with("x-new", "1"))
+                    .cache("fwd=stale; fwd-status=200")
+                    .cache("; stored")
+                    .is("x-new", "1")
+                    .is("content-length", "4")
+                    .body(""),
+                page().hit().body("body").is("x-new", "1"),
+            ],
+        ),
+        case(
+            "a HEAD about another version drops what is stored",
+            [
+                page()
+                    .up(ok("body").cc("max-age=10").with("age", "100").with("etag", "\"a\""))
+                    .cache("; stored"),
+                send("HEAD", "/open/@")
+                    .up(ok("other").cc("max-age=60").with("etag", "\"b\""))
+                    .cache("fwd=stale; fwd-status=200")
+                    .is("etag", "\"b\"")
+                    .body(""),
+                page().up(ok("other").cc("max-age=60").with("etag", "\"b\"")).miss().sees_no("if-none-match"),
+            ],
+        ),
+        case(
+            "a HEAD that fails is answered by what is stored",
+            [
+                page()
+                    .up(ok("body").cc("max-age=10, stale-if-error=600").with("age", "100"))
+                    .cache("; stored"),
+                send("HEAD", "/open/@")
+                    .up(status(503))
+                    .gives(200)
+                    .cache("detail=stale-if-error")
+                    .is("content-length", "4")
+                    .body(""),
+            ],
+        ),
+        case(
             "a HEAD that misses is passed on",
             [
                 send("HEAD", "/open/@").up(ok("body").cc("max-age=60")).cache("fwd=uri-miss").body(""),
@@ -145,7 +194,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 page()
                     .with("range", "bytes=0-1")
                     .up(
-                        crate::upstream::Up::new(206, "01")
+                        Up::new(206, "01")
                             .cc("max-age=60")
                             .with("content-range", "bytes 0-1/10"),
                     )
@@ -154,6 +203,74 @@ pub(crate) fn cases() -> Vec<Case> {
                     .body("01"),
                 page().up(ok("0123456789").cc("max-age=60")).cache("fwd-status=200").body("0123456789"),
                 page().hit().body("0123456789"),
+            ],
+        ),
+        case(
+            "a part is given to those who ask for what it has",
+            [
+                page()
+                    .with("range", "bytes=2-5")
+                    .up(part("2345", "bytes 2-5/10"))
+                    .gives(206)
+                    .miss()
+                    .body("2345"),
+                page()
+                    .with("range", "bytes=2-5")
+                    .gives(206)
+                    .hit()
+                    .is("content-range", "bytes 2-5/10")
+                    .body("2345"),
+                page()
+                    .with("range", "bytes=3-4")
+                    .gives(206)
+                    .hit()
+                    .is("content-range", "bytes 3-4/10")
+                    .is("content-length", "2")
+                    .body("34"),
+                page()
+                    .with("range", "bytes=8-9")
+                    .up(part("89", "bytes 8-9/10"))
+                    .gives(206)
+                    .cache("fwd=partial; fwd-status=206")
+                    .sees("range", "bytes=8-9")
+                    .body("89"),
+                send("HEAD", "/open/@")
+                    .up(ok("0123456789").cc("max-age=60").with("etag", "\"a\""))
+                    .cache("fwd=partial; fwd-status=200")
+                    .body(""),
+                page()
+                    .up(ok("0123456789").cc("max-age=60").with("etag", "\"a\""))
+                    .cache("fwd=partial; fwd-status=200")
+                    .sees_no("range")
+                    .body("0123456789"),
+                page().with("range", "bytes=0-1").gives(206).hit().body("01"),
+            ],
+        ),
+        case(
+            "a part that is stale is asked about as a part",
+            [
+                page()
+                    .with("range", "bytes=2-5")
+                    .up(part("2345", "bytes 2-5/10").with("age", "100"))
+                    .gives(206)
+                    .body("2345"),
+                page()
+                    .with("range", "bytes=2-5")
+                    .up(status(304).cc("max-age=60").with("etag", "\"a\""))
+                    .gives(206)
+                    .cache("fwd=stale; fwd-status=304")
+                    .sees("range", "bytes=2-5")
+                    .sees("if-none-match", "\"a\"")
+                    .is("content-range", "bytes 2-5/10")
+                    .body("2345"),
+                page().with("range", "bytes=4-5").gives(206).hit().body("45"),
+                page()
+                    .with("range", "bytes=4-5")
+                    .with("if-none-match", "\"a\"")
+                    .gives(304)
+                    .hit()
+                    .lacks("content-range")
+                    .body(""),
             ],
         ),
         case(

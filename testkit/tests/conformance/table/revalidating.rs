@@ -118,6 +118,7 @@ pub(crate) fn cases() -> Vec<Case> {
             [
                 page().up(stale("max-age=10, must-revalidate, stale-if-error=600")),
                 page().up(status(503)).gives(503),
+                page().up(fault(Fault::Garbage)).gives(504),
             ],
         ),
         case(

@@ -120,6 +120,24 @@ pub(crate) fn cases(keys: &Keys) -> Vec<Case> {
             ],
         ),
         case(
+            "the answer to a POST that names its own URL stands for a GET",
+            [
+                get("/open/@").up(one()).miss(),
+                post("/open/@", "x")
+                    .up(ok("new")
+                        .cc("max-age=60")
+                        .with("content-location", "/open/@"))
+                    .body("new")
+                    .cache("fwd=method; fwd-status=200")
+                    .cache("; stored"),
+                get("/open/@").hit().body("new"),
+                post("/open/@", "x")
+                    .up(ok("said").with("content-location", "/open/@"))
+                    .has_not("cache-status", "stored"),
+                get("/open/@").up(two()).body("two"),
+            ],
+        ),
+        case(
             "surrogate keys are for caches alone",
             [
                 get("/open/@")

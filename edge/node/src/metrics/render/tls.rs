@@ -8,36 +8,42 @@ use crate::shared::Shared;
 
 pub(super) fn render(text: &mut Text, node: &Shared) {
     let Some(tls) = &node.tls else { return };
-    let name = "zephyr_edge_tls_handshakes_total";
-    text.head(name, "counter", "TLS handshakes, by outcome.");
+    let mut handshakes = text.counters(
+        "zephyr_edge_tls_handshakes_total",
+        "TLS handshakes, by outcome.",
+    );
     for (outcome, what) in [
         ("done", Count::Handshakes),
         ("failed", Count::HandshakesFailed),
         ("turned_away", Count::HandshakesTurnedAway),
     ] {
-        text.line(name, &[("outcome", outcome)], node.metrics.sum(what));
+        handshakes.line(&[("outcome", outcome)], node.metrics.sum(what));
     }
-    let (reloads, failures) = tls.certificates.reloads();
-    let name = "zephyr_edge_certificate_reloads_total";
-    text.head(name, "counter", "Certificates read anew, by outcome.");
-    text.line(name, &[("outcome", "done")], reloads);
-    text.line(name, &[("outcome", "failed")], failures);
-    let (ordered, failed) = tls.orders.get();
-    let name = "zephyr_edge_acme_orders_total";
-    text.head(name, "counter", "Certificates ordered, by outcome.");
-    text.line(name, &[("outcome", "done")], ordered);
-    text.line(name, &[("outcome", "failed")], failed);
-    let name = "zephyr_edge_certificate_expires_seconds";
-    text.head(
-        name,
-        "gauge",
+    for (name, help, (done, failed)) in [
+        (
+            "zephyr_edge_certificate_reloads_total",
+            "Certificates read anew, by outcome.",
+            tls.certificates.reloads(),
+        ),
+        (
+            "zephyr_edge_acme_orders_total",
+            "Certificates ordered, by outcome.",
+            tls.orders.get(),
+        ),
+    ] {
+        let mut family = text.counters(name, help);
+        family.line(&[("outcome", "done")], done);
+        family.line(&[("outcome", "failed")], failed);
+    }
+    let mut expires = text.gauges(
+        "zephyr_edge_certificate_expires_seconds",
         "When each certificate expires, in seconds since 1970.",
     );
-    for (host, expires) in tls.certificates.expiries() {
-        let expires = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
+    for (host, at) in tls.certificates.expiries() {
+        let at = at.duration_since(UNIX_EPOCH).unwrap_or_default();
         // Names of hosts need no escaping, but a certificate may hold anything.
         let plain = |c: char| c.is_ascii_alphanumeric() || "*.-_".contains(c);
         let host: String = host.chars().filter(|c| plain(*c)).collect();
-        text.line(name, &[("name", &host)], expires.as_secs());
+        expires.line(&[("name", &host)], at.as_secs());
     }
 }

@@ -5,73 +5,89 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use zephyr_balancer::BreakerState;
 
-use super::{Text, seconds};
+use super::{Family, Text};
+use crate::metrics::histogram::seconds;
 use crate::shared::Shared;
 use crate::upstream::{Counts, Endpoint, FAILURES, Upstream};
 
 pub(super) fn render(text: &mut Text, node: &Shared) {
     let generation = node.generation();
-    let name = "zephyr_edge_upstream_in_flight";
-    text.head(name, "gauge", "Requests being answered by upstreams.");
+    let mut in_flight = text.gauges(
+        "zephyr_edge_upstream_in_flight",
+        "Requests being answered by upstreams.",
+    );
     for upstream in &generation.upstreams {
-        text.line(name, &[("upstream", &upstream.name)], upstream.in_flight());
+        in_flight.line(&[("upstream", &upstream.name)], upstream.in_flight());
     }
     type Read = fn(&Counts) -> &AtomicU64;
     let rows: [(&str, &str, Read); 11] = [
-        ("requests", "Requests sent to upstreams.", |c| &c.requests),
-        ("connections", "Connections made to upstreams.", |c| {
-            &c.connections
-        }),
         (
-            "retries",
+            "zephyr_edge_upstream_requests_total",
+            "Requests sent to upstreams.",
+            |c| &c.requests,
+        ),
+        (
+            "zephyr_edge_upstream_connections_total",
+            "Connections made to upstreams.",
+            |c| &c.connections,
+        ),
+        (
+            "zephyr_edge_upstream_retries_total",
             "Requests sent again, after a stale connection or to another server.",
             |c| &c.retries,
         ),
         (
-            "over_budget",
+            "zephyr_edge_upstream_over_budget_total",
             "Retries that the budget did not allow.",
             |c| &c.over_budget,
         ),
         (
-            "hedges",
+            "zephyr_edge_upstream_hedges_total",
             "Requests sent to a second server because the first was slow.",
             |c| &c.hedges,
         ),
         (
-            "connect_errors",
+            "zephyr_edge_upstream_connect_errors_total",
             "Connections that could not be made.",
             |c| &c.connect_errors,
         ),
-        ("timeouts", "Answers that did not come in time.", |c| {
-            &c.timeouts
-        }),
-        ("broken", "Answers that broke off or were not HTTP.", |c| {
-            &c.broken
-        }),
         (
-            "saturated",
+            "zephyr_edge_upstream_timeouts_total",
+            "Answers that did not come in time.",
+            |c| &c.timeouts,
+        ),
+        (
+            "zephyr_edge_upstream_broken_total",
+            "Answers that broke off or were not HTTP.",
+            |c| &c.broken,
+        ),
+        (
+            "zephyr_edge_upstream_saturated_total",
             "Requests turned away, too many being in flight.",
             |c| &c.saturated,
         ),
         (
-            "breaker_open",
+            "zephyr_edge_upstream_breaker_open_total",
             "Requests turned away, the breaker being open.",
             |c| &c.breaker_open,
         ),
-        ("dns_errors", "Look-ups of names that failed.", |c| {
-            &c.dns_errors
-        }),
+        (
+            "zephyr_edge_upstream_dns_errors_total",
+            "Look-ups of names that failed.",
+            |c| &c.dns_errors,
+        ),
     ];
     for (name, help, read) in rows {
-        let name = format!("zephyr_edge_upstream_{name}_total");
-        text.head(&name, "counter", help);
+        let mut family = text.counters(name, help);
         for upstream in &generation.upstreams {
             let value = read(&upstream.counts).load(Relaxed);
-            text.line(&name, &[("upstream", &upstream.name)], value);
+            family.line(&[("upstream", &upstream.name)], value);
         }
     }
-    let name = "zephyr_edge_upstream_breaker";
-    text.head(name, "gauge", "0: closed, 1: half open, 2: open.");
+    let mut breakers = text.gauges(
+        "zephyr_edge_upstream_breaker",
+        "0: closed, 1: half open, 2: open.",
+    );
     for upstream in &generation.upstreams {
         let state = match upstream.breaker_state() {
             None => continue,
@@ -79,32 +95,38 @@ pub(super) fn render(text: &mut Text, node: &Shared) {
             Some(BreakerState::HalfOpen) => 1,
             Some(BreakerState::Open) => 2,
         };
-        text.line(name, &[("upstream", &upstream.name)], state);
+        breakers.line(&[("upstream", &upstream.name)], state);
     }
     servers(text, node);
 }
 
 fn servers(text: &mut Text, node: &Shared) {
     type Read = fn(&Upstream, &Endpoint) -> String;
-    let rows: [(&str, &str, &str, Read); 8] = [
+    let counters: [(&str, &str, Read); 4] = [
         (
-            "requests_total",
-            "counter",
+            "zephyr_edge_server_requests_total",
             "Requests sent to a server.",
             |_, e| e.counts.requests.load(Relaxed).to_string(),
         ),
         (
-            "answer_seconds_total",
-            "counter",
+            "zephyr_edge_server_answer_seconds_total",
             "Time until the heads of answers, in all.",
             |_, e| seconds(e.counts.micros.load(Relaxed)),
         ),
-        ("answers_total", "counter", "Heads of answers.", |_, e| {
-            e.counts.answers.load(Relaxed).to_string()
-        }),
         (
-            "latency_seconds",
-            "gauge",
+            "zephyr_edge_server_answers_total",
+            "Heads of answers.",
+            |_, e| e.counts.answers.load(Relaxed).to_string(),
+        ),
+        (
+            "zephyr_edge_server_ejections_total",
+            "Times that a server was left out for its failures.",
+            |_, e| e.server.ejections().to_string(),
+        ),
+    ];
+    let gauges: [(&str, &str, Read); 4] = [
+        (
+            "zephyr_edge_server_latency_seconds",
             "The average that the balancer goes by.",
             |_, e| {
                 let micros = e.server.latency.average().as_micros();
@@ -112,66 +134,56 @@ fn servers(text: &mut Text, node: &Shared) {
             },
         ),
         (
-            "in_flight",
-            "gauge",
+            "zephyr_edge_server_in_flight",
             "Requests being answered by a server.",
             |_, e| e.server.in_flight().to_string(),
         ),
         (
-            "idle_connections",
-            "gauge",
+            "zephyr_edge_server_idle_connections",
             "Unused connections kept.",
             |_, e| e.counts.idle.load(Relaxed).to_string(),
         ),
         (
-            "ejections_total",
-            "counter",
-            "Times that a server was left out for its failures.",
-            |_, e| e.server.ejections().to_string(),
-        ),
-        (
-            "usable",
-            "gauge",
+            "zephyr_edge_server_usable",
             "1: asked; 0: left out, by checks or for its failures.",
             |u, e| u8::from(e.server.is_usable(u.now())).to_string(),
         ),
     ];
-    for (name, kind, help, read) in rows {
-        let name = format!("zephyr_edge_server_{name}");
-        text.head(&name, kind, help);
+    let tell = |mut family: Family<'_>, read: Read| {
         each(node, |upstream, endpoint, address| {
             let labels = [("upstream", &*upstream.name), ("server", address)];
-            text.line(&name, &labels, read(upstream, endpoint));
+            family.line(&labels, read(upstream, endpoint));
         });
+    };
+    for (name, help, read) in counters {
+        tell(text.counters(name, help), read);
     }
-    let name = "zephyr_edge_server_failures_total";
-    text.head(
-        name,
-        "counter",
+    for (name, help, read) in gauges {
+        tell(text.gauges(name, help), read);
+    }
+    let split = |mut family: Family<'_>, label: &str, kinds: &[&str], of: Split| {
+        each(node, |upstream, endpoint, address| {
+            for (kind, count) in kinds.iter().zip(of(endpoint)) {
+                let labels = [
+                    ("upstream", &*upstream.name),
+                    ("server", address),
+                    (label, kind),
+                ];
+                family.line(&labels, count.load(Relaxed));
+            }
+        });
+    };
+    type Split = fn(&Endpoint) -> &[AtomicU64];
+    let failures = text.counters(
+        "zephyr_edge_server_failures_total",
         "Requests that failed at a server, by kind.",
     );
-    each(node, |upstream, endpoint, address| {
-        for (kind, failures) in FAILURES.iter().zip(&endpoint.counts.failures) {
-            let labels = [
-                ("upstream", &*upstream.name),
-                ("server", address),
-                ("kind", kind),
-            ];
-            text.line(name, &labels, failures.load(Relaxed));
-        }
-    });
-    let name = "zephyr_edge_server_checks_total";
-    text.head(name, "counter", "Checks of a server, by outcome.");
-    each(node, |upstream, endpoint, address| {
-        for (outcome, checks) in ["good", "bad"].iter().zip(&endpoint.counts.checks) {
-            let labels = [
-                ("upstream", &*upstream.name),
-                ("server", address),
-                ("outcome", outcome),
-            ];
-            text.line(name, &labels, checks.load(Relaxed));
-        }
-    });
+    split(failures, "kind", &FAILURES, |e| &e.counts.failures);
+    let checks = text.counters(
+        "zephyr_edge_server_checks_total",
+        "Checks of a server, by outcome.",
+    );
+    split(checks, "outcome", &["good", "bad"], |e| &e.counts.checks);
 }
 
 fn each(node: &Shared, mut tell: impl FnMut(&Upstream, &Endpoint, &str)) {
