@@ -120,6 +120,7 @@ impl Node {
             None => None,
         };
         inherited.warn_of_rest();
+        let go = inherited.go.clone();
         let http_addr = sockets.iter().flat_map(|of| &of.http).next();
         let http_addr = http_addr.context("no worker threads")?.local_addr()?;
         let https_addr = sockets.iter().flat_map(|of| &of.https).next();
@@ -134,6 +135,7 @@ impl Node {
                 of.https
                     .iter()
                     .try_for_each(|socket| offer.add("https", socket))?;
+                of.quic.iter().try_for_each(|udp| offer.add_udp(udp))?;
             }
             if let Some(socket) = &admin {
                 offer.add("admin", socket)?;
@@ -294,6 +296,7 @@ impl Node {
             if let Err(error) = told.flatten() {
                 tracing::warn!("{error:#}");
             }
+            go.cancel();
         }
         Ok(Self {
             http_addr,

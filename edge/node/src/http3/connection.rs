@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::request;
 use crate::connection::{Connection, canonical, in_time};
-use crate::metrics::Count;
+use crate::metrics::{Count, Open, Protocol};
 use crate::worker::Worker;
 
-/// How long a client may take to close a connection that it was asked to, so that what was sent last
-/// reaches it.
+/// How long a client may take to close a connection that it was asked to. What it has sent before it
+/// heard of that is still answered, and what was sent last reaches it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
@@ -22,6 +22,7 @@ pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool)
     let Some(quic) = handshake(&worker, incoming).await else {
         return;
     };
+    let _open = Open::new(&worker.metrics, Protocol::Http3);
     let setup = worker.setup();
     let listen = &setup.config.listen;
     let mut builder = h3::server::builder();
@@ -35,14 +36,21 @@ pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool)
     let connection = Rc::new(Connection::new(peer, trusted, false, true));
     let mut requests = JoinSet::new();
     let mut leaving = false;
+    let mut accepted_any = false;
     let mut quiet_until = Instant::now() + listen.idle_timeout;
     loop {
-        if leaving && requests.is_empty() {
-            break;
-        }
+        let quiet = if leaving {
+            FAREWELL
+        } else {
+            listen.idle_timeout
+        };
         tokio::select! {
             accepted = h3.accept() => match accepted {
+                // GOAWAY has told the client that nothing of it was taken (section 5.2): it asks again
+                // elsewhere.
+                Ok(Some(_)) if leaving && !accepted_any => {}
                 Ok(Some(resolver)) => {
+                    accepted_any = true;
                     let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
                     requests.spawn_local(request::answer(worker, connection, resolver));
                 }
@@ -54,27 +62,27 @@ pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool)
                     return;
                 }
             },
-            Some(_) = requests.join_next() => {
-                quiet_until = Instant::now() + listen.idle_timeout;
-                continue;
-            }
-            () = worker.drained(), if !leaving => {
+            Some(_) = requests.join_next() => quiet_until = Instant::now() + quiet,
+            () = worker.left(), if !leaving => {
                 leaving = true;
-                if h3.shutdown(0).await.is_err() {
+                quiet_until = Instant::now() + FAREWELL;
+                // As many as can be on their way: none of those is turned away, and no others come.
+                if h3.shutdown(listen.max_streams as usize).await.is_err() {
                     return;
                 }
             }
             () = tokio::time::sleep_until(quiet_until), if requests.is_empty() => {
+                if leaving {
+                    break;
+                }
                 leaving = true;
-                if h3.shutdown(0).await.is_err() {
+                quiet_until = Instant::now() + FAREWELL;
+                if h3.shutdown(listen.max_streams as usize).await.is_err() {
                     return;
                 }
             }
         }
     }
-    // Dropping it says goodbye at once, and what is not acknowledged by then is lost.
-    let farewell = tokio::time::timeout(FAREWELL, quic.closed()).await;
-    drop((h3, farewell));
 }
 
 async fn handshake(worker: &Worker, incoming: Incoming) -> Option<quinn::Connection> {

@@ -36,4 +36,7 @@ pub(super) struct Head {
     pub(super) pid: u32,
     /// What the sockets that follow are for, in their order; none when the versions differ.
     pub(super) sockets: Vec<String>,
+    /// By what the ids of QUIC connections are known.
+    #[serde(default)]
+    pub(super) quic: Option<[u64; 2]>,
 }

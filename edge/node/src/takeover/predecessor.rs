@@ -12,6 +12,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use super::message::{BATCH, DISK, FREED, HELLO, Head, LEAVE, MAX_HEAD, READY, VERSION};
 use crate::sockets::Sockets;
+use crate::udp::Ids;
 
 /// For each answer of the old node.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ pub fn receive(path: &Path) -> anyhow::Result<(Sockets, Predecessor)> {
     let named = head.sockets.into_iter().zip(sockets);
     let pid = head.pid;
     tracing::info!(pid, "took the listening sockets of process {pid}");
-    let sockets = Sockets::of_predecessor(named);
+    let sockets = Sockets::of_predecessor(named, head.quic.map(Ids::of));
     Ok((sockets, Predecessor { stream, pid }))
 }
 

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::{BATCH, DISK, FREED, HELLO, Head, LATER, LEAVE, READY, VERSION};
 use crate::cache::Cache;
+use crate::sockets::{QUIC, QUIC_PACKETS};
+use crate::udp::{self, After, Ids, Udp};
 
 /// For a new node to say hello.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,17 +31,57 @@ const DISK_PATIENCE: Duration = Duration::from_secs(8);
 /// The listening sockets, as long as the node takes requests. Closed when it stops: one copy that
 /// is left open would keep the port taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Offer(Arc<Mutex<Vec<(&'static str, OwnedFd)>>>);
+pub(crate) struct Offer(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    sockets: Vec<(&'static str, OwnedFd)>,
+    quic: Vec<(OwnedFd, Arc<After>)>,
+    ids: Option<Ids>,
+}
+
+/// What one new node gets.
+struct Copies {
+    sockets: Vec<(&'static str, OwnedFd)>,
+    ids: Option<Ids>,
+    /// Where the packets of this node's connections come in when the new one reads the sockets.
+    packets: Vec<(Arc<After>, OwnedFd)>,
+}
 
 impl Offer {
     pub(crate) fn add(&self, name: &'static str, socket: impl std::os::fd::AsFd) -> io::Result<()> {
         let copy = socket.as_fd().try_clone_to_owned()?;
-        self.0.lock().push((name, copy));
+        self.0.lock().sockets.push((name, copy));
+        Ok(())
+    }
+
+    pub(crate) fn add_udp(&self, udp: &Udp) -> io::Result<()> {
+        let copy = udp.socket.as_fd().try_clone_to_owned()?;
+        let mut held = self.0.lock();
+        held.quic.push((copy, Arc::clone(&udp.after)));
+        held.ids = Some(udp.ids);
         Ok(())
     }
 
     pub(crate) fn close(&self) {
-        self.0.lock().clear();
+        *self.0.lock() = Held::default();
+    }
+
+    fn copies(&self) -> io::Result<Copies> {
+        let held = self.0.lock();
+        let copy = |(name, socket): &(&'static str, OwnedFd)| Ok((*name, socket.try_clone()?));
+        let mut copies = Copies {
+            sockets: held.sockets.iter().map(copy).collect::<io::Result<_>>()?,
+            ids: held.ids,
+            packets: Vec::new(),
+        };
+        for (socket, after) in &held.quic {
+            let (ours, theirs) = udp::pair()?;
+            let named = [(QUIC, socket.try_clone()?), (QUIC_PACKETS, theirs)];
+            copies.sockets.extend(named);
+            copies.packets.push((Arc::clone(after), ours));
+        }
+        Ok(copies)
     }
 }
 
@@ -115,30 +157,32 @@ async fn hand_over(
         Ok(stream.read_u32().await?)
     });
     let version = greeting.await.context("it says nothing")??;
-    let copies: Vec<(&str, OwnedFd)> = {
-        let all = sockets.0.lock();
-        let copy = |(name, socket): &(&'static str, OwnedFd)| Ok((*name, socket.try_clone()?));
-        all.iter().map(copy).collect::<io::Result<_>>()?
-    };
-    ensure!(!copies.is_empty(), "this node is stopping");
-    let names = copies.iter().map(|(name, _)| (*name).to_owned());
+    let copies = sockets.copies()?;
+    ensure!(!copies.sockets.is_empty(), "this node is stopping");
+    let names = copies.sockets.iter().map(|(name, _)| (*name).to_owned());
     let same = version == VERSION;
     let head = serde_json::to_vec(&Head {
         version: VERSION,
         pid: std::process::id(),
         sockets: if same { names.collect() } else { Vec::new() },
+        quic: copies.ids.filter(|_| same).map(Ids::key),
     })?;
     stream.write_u32(u32::try_from(head.len())?).await?;
     stream.write_all(&head).await?;
     if !same {
         bail!("it speaks version {version} of the handshake, this one {VERSION}");
     }
-    for batch in copies.chunks(BATCH) {
+    for batch in copies.sockets.chunks(BATCH) {
         let batch: Vec<_> = batch.iter().map(|(_, socket)| socket.as_fd()).collect();
         send(&stream, &batch).await?;
     }
+    // The other ends are the new node's alone: when it ends, this one notices.
+    drop(copies.sockets);
     let ready = tokio::time::timeout(START, until_ready(&mut stream, cache));
     ready.await.context("it did not become ready in time")??;
+    for (after, packets) in copies.packets {
+        after.give(packets);
+    }
     // It takes requests already; whether it hears this makes no difference.
     let _ = stream.write_all(LEAVE).await;
     Ok(())

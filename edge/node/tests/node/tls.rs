@@ -331,7 +331,7 @@ async fn an_ocsp_response_is_stapled_and_replaced() {
     let node = TestNode::start(&config).await;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let verifier = Arc::new(Stapled(std::sync::Mutex::default(), provider));
-    let client = |versions| {
+    let client = |versions: &[&'static rustls::SupportedProtocolVersion]| {
         let builder = ClientConfig::builder_with_protocol_versions(versions);
         let verifier = Arc::clone(&verifier);
         let client = builder
