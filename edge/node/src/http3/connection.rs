@@ -16,6 +16,9 @@ use crate::worker::Worker;
 /// How long a client may take to close a connection that it was asked to. What it has sent before it
 /// heard of that is still answered, and what was sent last reaches it.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Whoever is sent more bytes than this in that time has not got all of an answer yet: when it has
+/// ended here, up to a window of it still waits for the client.
+const SILENCE: u64 = 8 * 1024;
 
 /// Serves a connection to its end.
 pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool) {
@@ -35,15 +38,10 @@ pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool)
     let peer = canonical(quic.remote_address());
     let connection = Rc::new(Connection::new(peer, trusted, false, true));
     let mut requests = JoinSet::new();
-    let mut leaving = false;
-    let mut accepted_any = false;
+    let (mut leaving, mut told, mut accepted_any) = (false, false, false);
+    let mut sent = 0;
     let mut quiet_until = Instant::now() + listen.idle_timeout;
     loop {
-        let quiet = if leaving {
-            FAREWELL
-        } else {
-            listen.idle_timeout
-        };
         tokio::select! {
             accepted = h3.accept() => match accepted {
                 // GOAWAY has told the client that nothing of it was taken (section 5.2): it asks again
@@ -62,24 +60,27 @@ pub(super) async fn serve(worker: Rc<Worker>, incoming: Incoming, trusted: bool)
                     return;
                 }
             },
-            Some(_) = requests.join_next() => quiet_until = Instant::now() + quiet,
-            () = worker.left(), if !leaving => {
-                leaving = true;
-                quiet_until = Instant::now() + FAREWELL;
-                // As many as can be on their way: none of those is turned away, and no others come.
-                if h3.shutdown(listen.max_streams as usize).await.is_err() {
-                    return;
-                }
+            Some(_) = requests.join_next() => {
+                let quiet = if leaving { FAREWELL } else { listen.idle_timeout };
+                quiet_until = Instant::now() + quiet;
             }
+            () = worker.left(), if !leaving => leaving = true,
             () = tokio::time::sleep_until(quiet_until), if requests.is_empty() => {
-                if leaving {
+                let before = std::mem::replace(&mut sent, quic.stats().udp_tx.bytes);
+                if leaving && sent - before <= SILENCE {
                     break;
                 }
                 leaving = true;
                 quiet_until = Instant::now() + FAREWELL;
-                if h3.shutdown(listen.max_streams as usize).await.is_err() {
-                    return;
-                }
+            }
+        }
+        if leaving && !told {
+            told = true;
+            sent = quic.stats().udp_tx.bytes;
+            quiet_until = Instant::now() + FAREWELL;
+            // As many as can be on their way: none of those is turned away, and no others come.
+            if h3.shutdown(listen.max_streams as usize).await.is_err() {
+                return;
             }
         }
     }

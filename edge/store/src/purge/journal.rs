@@ -84,19 +84,28 @@ impl Journal {
         &self.path
     }
 
-    /// Writes the journal anew from what is known and starts its thread.
+    /// Writes the journal anew from what is known and starts its thread. On a full disk that is done as
+    /// soon as there is room: what was stored costs nobody the start.
     pub(super) fn start(&self, shared: &Arc<Shared>) -> io::Result<()> {
         let mut running = self.thread.lock();
         // What comes from here on is appended, and may be in the new file already: twice is as once.
         *self.desk.state.lock() = State::default();
-        let (file, tick, records) = rewrite(&self.path, shared, 0)?;
-        self.desk.state.lock().records = records;
+        let (file, tick, records) = match rewrite(&self.path, shared, 0) {
+            Ok((file, tick, records)) => (Some(file), tick, records),
+            Err(error) if is_full(&error) => (None, 0, 0),
+            Err(error) => return Err(error),
+        };
+        {
+            let mut state = self.desk.state.lock();
+            state.records = records;
+            state.rewrite = file.is_none();
+        }
         self.desk.written.send_replace(tick);
         let writer = Writer {
             path: self.path.clone(),
             shared: Arc::clone(shared),
             desk: Arc::clone(&self.desk),
-            file: Some(file),
+            file,
         };
         let thread = std::thread::Builder::new().name("zephyr-purges".into());
         *running = Some(thread.spawn(|| writer.run())?);
@@ -249,6 +258,11 @@ fn rewrite(path: &Path, shared: &Shared, oldest: u64) -> io::Result<(File, u64, 
         File::open(folder)?.sync_all()?;
     }
     Ok((file, tick, records.len() as u64))
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 fn head(hashes: Keyed) -> Vec<u8> {
