@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use zephyr_edge::config::KvBackend;
-use zephyr_edge::takeover::{self, Predecessor};
+use zephyr_edge::takeover;
 use zephyr_edge::{Config, Node, Options, Secrets, Sockets};
 
 use crate::exit;
@@ -89,9 +89,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Ok(config)
         })),
         sockets,
+        predecessor,
         takeover: holds_no_file(&config).then_some(socket),
     };
-    crate::runtime()?.block_on(serve(config, options, predecessor))
+    crate::runtime()?.block_on(serve(config, options))
 }
 
 /// Whether two nodes can run on one data folder for a while. The file of `kv.backend = "redb"` is
@@ -101,23 +102,13 @@ fn holds_no_file(config: &Config) -> bool {
 }
 
 /// Runs a node until a signal, or until another process has taken over.
-pub(crate) async fn serve(
-    config: Config,
-    options: Options,
-    predecessor: Option<Predecessor>,
-) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let mut signals = EdgeSignals::catch()?;
     let can_restart = options.takeover.is_some();
     let node = Node::start_with(config, options)
         .await
         .context("the edge node could not start")?;
     tracing::info!(edge.http = %node.http_addr(), "Edge node listens on {}", node.http_addr());
-    if let Some(predecessor) = predecessor {
-        let told = tokio::task::spawn_blocking(|| predecessor.ready()).await;
-        if let Err(error) = told.context("telling the node before").flatten() {
-            tracing::warn!("{error:#}");
-        }
-    }
 
     let mut handed_over = Box::pin(node.handed_over());
     loop {

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         reread: Some(Arc::new(move || self::config(&again, std::env::vars_os()))),
         ..NodeOptions::default()
     };
-    crate::runtime()?.block_on(edge::serve(config, options, None))
+    crate::runtime()?.block_on(edge::serve(config, options))
 }
 
 fn config(

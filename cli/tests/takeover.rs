@@ -121,6 +121,7 @@ fn command(folder: &Path) -> Command {
 
 fn write_config(folder: &Path, http: &str, admin: &str, upstream: SocketAddr, threads: usize) {
     let data = folder.join("data");
+    let cache = folder.join("cache");
     let text = format!(
         r#"
         [node]
@@ -132,12 +133,19 @@ fn write_config(folder: &Path, http: &str, admin: &str, upstream: SocketAddr, th
         admin = "{admin}"
         [log]
         access = false
+        [cache]
+        disk_path = {cache:?}
         [upstreams.a]
         url = "http://{upstream}"
         [[routes]]
         name = "all"
         paths = ["/{{*rest}}"]
         upstream = "a"
+        [[routes]]
+        name = "cached"
+        paths = ["/cached/{{*rest}}"]
+        upstream = "a"
+        cache = true
         "#
     );
     std::fs::write(folder.join("z.toml"), text).unwrap();
@@ -145,10 +153,19 @@ fn write_config(folder: &Path, http: &str, admin: &str, upstream: SocketAddr, th
 
 /// Answers every request with `ok`.
 fn upstream() -> SocketAddr {
+    upstream_until(&Arc::default())
+}
+
+/// The same, until it is down: then it takes no more connections.
+fn upstream_until(down: &Arc<AtomicBool>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let down = Arc::clone(down);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
+            if down.load(SeqCst) {
+                return;
+            }
             std::thread::spawn(move || {
                 let mut reader = BufReader::new(stream);
                 loop {
@@ -159,7 +176,7 @@ fn upstream() -> SocketAddr {
                             return;
                         }
                     }
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncache-control: max-age=600\r\n\r\nok";
                     if reader.get_mut().write_all(answer).is_err() {
                         return;
                     }
@@ -336,6 +353,39 @@ fn no_request_fails_while_another_process_takes_over() {
         "nobody listens any more"
     );
     assert!(!socket.exists());
+}
+
+/// The head of the answer to one GET on a connection of its own.
+fn head(address: SocketAddr, path: &str) -> String {
+    let mut client = Client::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    client.0.get_mut().write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    client.0.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_new_process_has_what_the_old_one_had_on_disk() {
+    let down = Arc::default();
+    let mut edge = Edge::start(upstream_until(&down), 1);
+    let address = edge.address();
+    let paths: Vec<_> = (0..20).map(|n| format!("/cached/{n}")).collect();
+    for path in &paths {
+        assert!(head(address, path).starts_with("HTTP/1.1 200"));
+    }
+    edge.signal(Signal::USR2);
+    let _successor = Orphan(edge.successor());
+    edge.read_until("takes no more requests");
+    assert!(edge.child.wait().unwrap().success());
+    down.store(true, SeqCst);
+    // What is not in the cache is not to be had any more.
+    while head(address, "/cached/other").starts_with("HTTP/1.1 200") {}
+    for path in &paths {
+        let head = head(address, path);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(head.contains("Zephyr; hit"), "{head}");
+    }
 }
 
 #[test]

@@ -202,15 +202,26 @@ pub fn tell(headers: &mut HeaderMap, status: &Status<'_>) {
 
 /// Adds the key that was looked up to this cache's member, which stands last (RFC 9211, section 2.7).
 pub fn tell_key(headers: &mut HeaderMap, key: &str) {
-    let Some(told) = headers.get(&CACHE_STATUS) else {
-        return;
-    };
+    if let Some(told) = headers.get(&CACHE_STATUS)
+        && let Some(value) = with_key(told, key)
+    {
+        headers.insert(CACHE_STATUS, value);
+    }
+}
+
+/// The field with the key in its last member.
+#[must_use]
+pub fn with_key(told: &HeaderValue, key: &str) -> Option<HeaderValue> {
     let mut text = told.as_bytes().to_vec();
     text.extend_from_slice(b"; key=");
     status::append_string(&mut text, key);
-    if let Ok(value) = HeaderValue::from_bytes(&text) {
-        headers.insert(CACHE_STATUS, value);
-    }
+    HeaderValue::from_bytes(&text).ok()
+}
+
+/// The field of an answer that has no other member.
+#[must_use]
+pub fn alone(status: &Status<'_>) -> HeaderValue {
+    status_value(None, status)
 }
 
 /// The lines of a field as one, in bytes of their own.

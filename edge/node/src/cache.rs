@@ -28,6 +28,7 @@ mod stored;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod tier;
 mod write;
 
 use std::hash::RandomState;
@@ -42,8 +43,9 @@ use crate::body::Body;
 use crate::error::ProxyError;
 use crate::exchange::Exchange;
 
+pub(crate) use tier::keep_disk;
 pub use zephyr_cache::Purge;
-use zephyr_store::{Disk, Purges};
+use zephyr_store::Purges;
 pub use zephyr_store::{DiskConfig, DiskStats, OpenError};
 
 /// How the cache is set up.
@@ -88,7 +90,7 @@ pub struct Cache {
     largest: u64,
     /// The largest that is held in memory.
     largest_in_memory: usize,
-    disk: Option<Arc<Disk>>,
+    tier: tier::Tier,
     /// Bytes of answers that are on their way into the store.
     filling: AtomicUsize,
 }
@@ -128,8 +130,9 @@ impl Cache {
         Self::with_clock(config, clock::Clock::System)
     }
 
-    /// A cache with what it has on disk. Bodies larger than `memory_object_max` are on disk only. This
-    /// waits for the disk.
+    /// A cache with what it has on disk. Bodies larger than `memory_object_max` are on disk only. When
+    /// another process has the folder the cache is in memory until it comes free ([`tier`]). This waits
+    /// for the disk.
     ///
     /// # Errors
     ///
@@ -148,20 +151,21 @@ impl Cache {
         memory_object_max: u64,
         clock: clock::Clock,
     ) -> Result<Arc<Self>, OpenError> {
-        let (disk, purges) = Disk::open(disk)?;
+        let (tier, purges) = tier::Tier::open(disk)?;
         let in_memory = memory_object_max.min(config.max_object_bytes);
-        Ok(Self::of(config, in_memory, Some(disk), purges, clock))
+        Ok(Self::of(config, in_memory, tier, purges, clock))
     }
 
     fn with_clock(config: CacheConfig, clock: clock::Clock) -> Arc<Self> {
         let in_memory = config.max_object_bytes;
-        Self::of(config, in_memory, None, Purges::in_memory(), clock)
+        let tier = tier::Tier::none();
+        Self::of(config, in_memory, tier, Purges::in_memory(), clock)
     }
 
     fn of(
         config: CacheConfig,
         in_memory: u64,
-        disk: Option<Disk>,
+        tier: tier::Tier,
         purges: Purges,
         clock: clock::Clock,
     ) -> Arc<Self> {
@@ -169,13 +173,8 @@ impl Cache {
         let slots = 1 << room.clamp(1, MAX_SLOTS).ilog2();
         let budget = usize::try_from(config.max_bytes / slots).unwrap_or(usize::MAX);
         let in_memory = usize::try_from(in_memory).unwrap_or(usize::MAX).min(budget);
-        let largest = match &disk {
-            Some(disk) => config
-                .max_object_bytes
-                .min(disk.largest())
-                .max(in_memory as u64),
-            None => in_memory as u64,
-        };
+        let largest = config.max_object_bytes.min(tier.largest());
+        let largest = largest.max(in_memory as u64);
         let slot = || Slot {
             shard: Mutex::new(shard::Shard::new(budget, config.max_variants)),
             flights: Mutex::default(),
@@ -190,7 +189,7 @@ impl Cache {
             clock,
             largest,
             largest_in_memory: in_memory,
-            disk: disk.map(Arc::new),
+            tier,
             filling: AtomicUsize::new(0),
         })
     }
@@ -210,7 +209,7 @@ impl Cache {
             }
             Purge::All => {
                 self.tags.purge_all();
-                if let Some(disk) = &self.disk {
+                if let Some(disk) = self.tier.get() {
                     disk.clear();
                 }
                 self.slots
@@ -258,9 +257,10 @@ impl Cache {
         stats
     }
 
-    /// The same of the disk tier, when there is one.
+    /// The same of the disk tier, when there is to be one. It is down while another process has its
+    /// folder.
     pub fn disk_stats(&self) -> Option<DiskStats> {
-        Some(self.disk.as_ref()?.stats())
+        self.tier.stats()
     }
 
     /// Waits until what was purged so far stays purged, whatever happens to this process.

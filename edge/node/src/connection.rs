@@ -1,6 +1,7 @@
 //! Serves one client's connection: finds out its protocol, runs hyper on it, closes it when it
 //! keeps the node waiting or the node is to stop.
 
+mod calm;
 mod drive;
 mod gather;
 mod handshake;

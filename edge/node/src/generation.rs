@@ -12,6 +12,7 @@ use anyhow::Context as _;
 
 use crate::capability::Capabilities;
 use crate::config::{ComponentKind, Config, Target};
+use crate::content::Coder;
 use crate::pipeline::{LoadedComponent, Route};
 use crate::router::Table;
 use crate::upstream::Upstream;
@@ -30,6 +31,7 @@ pub(crate) struct Generation {
     pub(crate) routes: Vec<Route>,
     pub(crate) components: Vec<LoadedComponent>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    coder: Arc<Coder>,
     runtime: Arc<Runtime>,
     room: Room,
 }
@@ -74,7 +76,9 @@ impl Generation {
         let running = previous.map(|old| (&old.config.dns, &old.upstreams[..]));
         let upstreams = upstream::start(&config, running)?;
         let components = load::components(&config, &runtime, same_runtime)?;
-        let routes = load::routes(&config, &components, &upstreams, same_runtime)?;
+        let running = previous.map(|old| (&old.config.compression, &old.coder));
+        let coder = Coder::after(running, &config.compression);
+        let routes = load::routes(&config, &components, &upstreams, &coder, same_runtime)?;
         let mut table = Table::default();
         for (index, route) in config.routes.iter().enumerate() {
             table
@@ -89,6 +93,7 @@ impl Generation {
             routes,
             components,
             upstreams,
+            coder,
             runtime,
             room,
         })

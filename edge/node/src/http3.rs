@@ -1,13 +1,14 @@
 //! HTTP/3 (RFC 9114): QUIC on the UDP port of `listen.https`, an endpoint for each worker.
 //!
 //! The kernel sends all packets of one client's address to the same worker's socket
-//! (`SO_REUSEPORT`), so a connection stays where it began; it cannot move to another address.
+//! (`SO_REUSEPORT`), so a connection stays where it began; it cannot move to another address. When
+//! another process takes over it has the same sockets ([`socket`]).
 
 mod connection;
 mod received;
 mod request;
+mod socket;
 
-use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +19,9 @@ use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfi
 use crate::config::{Listen, Network};
 use crate::metrics::Count;
 use crate::shared::Place;
+use crate::udp::Udp;
 use crate::worker::Worker;
+use socket::{Generator, Socket};
 
 /// Streams besides those of requests: control, QPACK's two, and some that are to be ignored (RFC
 /// 9114, section 6.2).
@@ -35,7 +38,7 @@ const SEND_WINDOW: u64 = 2 * 1024 * 1024;
 /// # Errors
 ///
 /// The socket's, or that rustls speaks no QUIC.
-pub(crate) fn endpoint(worker: &Worker, socket: UdpSocket) -> anyhow::Result<Endpoint> {
+pub(crate) fn endpoint(worker: &Worker, udp: Udp) -> anyhow::Result<Endpoint> {
     let tls = worker.node.tls.as_ref().and_then(crate::tls::Tls::quic);
     let tls = tls.context("there is no configuration of TLS for QUIC")?;
     let crypto = QuicServerConfig::try_from(tls).context("TLS for QUIC")?;
@@ -45,13 +48,17 @@ pub(crate) fn endpoint(worker: &Worker, socket: UdpSocket) -> anyhow::Result<End
     config.transport_config(Arc::new(transport(listen)?));
     config.migration(false);
     config.max_incoming(listen.max_handshakes as usize);
-    let endpoint = Endpoint::new(
-        EndpointConfig::default(),
+    let mut of_endpoint = EndpointConfig::default();
+    let ids = udp.ids;
+    of_endpoint.cid_generator(move || Box::new(Generator(ids)));
+    let socket = Socket::new(udp)?;
+    let runtime = Arc::new(TokioRuntime);
+    Ok(Endpoint::new_with_abstract_socket(
+        of_endpoint,
         Some(config),
         socket,
-        Arc::new(TokioRuntime),
-    );
-    Ok(endpoint?)
+        runtime,
+    )?)
 }
 
 fn transport(listen: &Listen) -> anyhow::Result<TransportConfig> {

@@ -38,6 +38,7 @@ pub mod spin;
 pub mod takeover;
 mod tls;
 mod tunnel;
+mod udp;
 mod upstream;
 pub mod wasm;
 mod worker;

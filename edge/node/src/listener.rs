@@ -2,7 +2,7 @@
 //! connections (`SO_REUSEPORT`).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::connection::{self, Admitted, Port};
 use crate::metrics::Count;
 use crate::shared::Place;
 use crate::sockets;
+use crate::udp::{Ids, Udp};
 use crate::worker::Worker;
 
 /// Connections that may wait to be accepted.
@@ -97,14 +98,12 @@ pub(crate) struct Sockets {
     pub(crate) http: Vec<TcpListener>,
     /// Empty: no TLS.
     pub(crate) https: Vec<TcpListener>,
-    /// None: no HTTP/3.
-    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "nobody takes it"))]
-    pub(crate) quic: Option<UdpSocket>,
+    /// Empty: no HTTP/3.
+    pub(crate) quic: Vec<Udp>,
 }
 
 /// The sockets of `count` workers, for all that `listen` names: those that came with the start, else
-/// new ones. What QUIC knows of its connections does not go from one process to another, so its
-/// sockets are always new.
+/// new ones.
 ///
 /// # Errors
 ///
@@ -116,20 +115,20 @@ pub(crate) fn bind_all(
 ) -> anyhow::Result<Vec<Sockets>> {
     let mut take = |name: &str, address: SocketAddr| {
         let came = inherited.take(name, address)?;
-        let anew = came.is_empty();
-        let shared = share_out(came, address, count)
-            .with_context(|| format!("cannot listen on {address} (listen.{name})"))?;
-        anyhow::Ok((shared, anew))
+        share_out(came, address, count)
+            .with_context(|| format!("cannot listen on {address} (listen.{name})"))
     };
-    let (http, _) = take("http", listen.http)?;
-    let (https, anew) = match listen.https {
+    let http = take("http", listen.http)?;
+    let https = match listen.https {
         Some(address) => take("https", address)?,
-        None => (Vec::new(), true),
+        None => Vec::new(),
     };
     let quic = match https.iter().flatten().next() {
         Some(socket) if listen.http3 => {
             let address = socket.local_addr()?;
-            bind_udp(address, count, anew)
+            let ids = Ids::random();
+            let came = inherited.take_udp(address, ids)?;
+            share_out_udp(came, address, count, ids)
                 .with_context(|| format!("cannot listen on UDP {address} (listen.http3)"))?
         }
         _ => Vec::new(),
@@ -138,18 +137,33 @@ pub(crate) fn bind_all(
     let with_others = |http| Sockets {
         http,
         https: https.next().unwrap_or_default(),
-        quic: quic.next(),
+        quic: quic.next().unwrap_or_default(),
     };
     Ok(http.into_iter().map(with_others).collect())
 }
 
-/// `alone`: nobody else may be on that port; when a node takes over, the one before still is.
-fn bind_udp(address: SocketAddr, count: usize, alone: bool) -> io::Result<Vec<UdpSocket>> {
-    if alone {
+/// The sockets of QUIC of each of `count` workers: those that came with the start, else new ones. With
+/// more workers than before some have none: one more on the port would change which of the others the
+/// packets of a connection come in by.
+fn share_out_udp(
+    inherited: Vec<Udp>,
+    address: SocketAddr,
+    count: usize,
+    ids: Ids,
+) -> io::Result<Vec<Vec<Udp>>> {
+    let mut workers: Vec<Vec<Udp>> = (0..count).map(|_| Vec::new()).collect();
+    if inherited.is_empty() {
+        // Nobody else may be on that port.
         drop(bound(address, Type::DGRAM, false)?);
+        for worker in &mut workers {
+            let socket = bound(address, Type::DGRAM, true)?;
+            worker.push(Udp::new(socket.into(), ids));
+        }
     }
-    let bind = |_| bound(address, Type::DGRAM, true).map(Into::into);
-    (0..count).map(bind).collect()
+    for (index, socket) in inherited.into_iter().enumerate() {
+        workers[index % count].push(socket);
+    }
+    Ok(workers)
 }
 
 /// Accepts connections until aborted.

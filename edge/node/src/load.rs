@@ -88,13 +88,13 @@ pub(crate) fn routes(
     config: &Config,
     components: &[LoadedComponent],
     upstreams: &[Arc<Upstream>],
+    coder: &Arc<Coder>,
     previous: Option<&Generation>,
 ) -> anyhow::Result<Vec<Route>> {
     let by_name: HashMap<&str, &LoadedComponent> = components
         .iter()
         .map(|component| (component.name(), component))
         .collect();
-    let coder = Arc::new(Coder::new(&config.compression));
     config
         .routes
         .iter()
@@ -140,7 +140,7 @@ pub(crate) fn routes(
                 .collect::<anyhow::Result<_>>()?;
             let compress = route
                 .compress
-                .then(|| Compress::new(&coder, route.dictionary.as_ref()));
+                .then(|| Compress::new(coder, route.dictionary.as_ref()));
             let loaded = Route::new(&route.name, target, route.cache, stages);
             Ok(loaded
                 .with_compress(compress)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::background::Background;
-use crate::cache::{Cache, CacheConfig, DiskConfig, OpenError};
+use crate::cache::{self, Cache, CacheConfig, DiskConfig};
 use crate::config::Config;
 use crate::control::{self, State};
 use crate::generation::{Base, Generation};
@@ -22,7 +22,7 @@ use crate::reload::{Reloader, Reloads, Reread};
 use crate::shared::Shared;
 use crate::site_kv::SiteKv;
 use crate::sockets::Sockets;
-use crate::takeover::{self, Offer};
+use crate::takeover::{self, Offer, Predecessor};
 use crate::tls::{self, Tls};
 use crate::{access_log, admin, capabilities, listener, worker};
 
@@ -46,6 +46,8 @@ pub struct Options {
     pub reread: Option<Reread>,
     /// Listening sockets that came with the start; where there are none the node binds its own.
     pub sockets: Sockets,
+    /// The node whose place this one takes; it is told when this one is ready.
+    pub predecessor: Option<Predecessor>,
     /// Where another node can take over from this one; none: nowhere.
     pub takeover: Option<PathBuf>,
 }
@@ -96,6 +98,7 @@ impl Node {
             secrets,
             reread,
             sockets: mut inherited,
+            mut predecessor,
             takeover,
         } = options;
         if config.listen.admin_token_env.is_some() && secrets.admin_token.is_none() {
@@ -117,6 +120,7 @@ impl Node {
             None => None,
         };
         inherited.warn_of_rest();
+        let go = inherited.go.clone();
         let http_addr = sockets.iter().flat_map(|of| &of.http).next();
         let http_addr = http_addr.context("no worker threads")?.local_addr()?;
         let https_addr = sockets.iter().flat_map(|of| &of.https).next();
@@ -131,6 +135,7 @@ impl Node {
                 of.https
                     .iter()
                     .try_for_each(|socket| offer.add("https", socket))?;
+                of.quic.iter().try_for_each(|udp| offer.add_udp(udp))?;
             }
             if let Some(socket) = &admin {
                 offer.add("admin", socket)?;
@@ -169,9 +174,13 @@ impl Node {
             })
             .await??;
         let cache_config = generation.config.cache.clone();
-        let cache = background
-            .run_blocking(move || open_cache(&cache_config))
-            .await??;
+        let opening = background.run_blocking(move || {
+            let cache = open_cache(&cache_config, predecessor.as_mut());
+            (cache, predecessor)
+        });
+        let (cache, predecessor) = opening.await?;
+        let cache = cache?;
+        background.spawn_until_stopped(|stopped| cache::keep_disk(Arc::clone(&cache), stopped));
         let shared = Arc::new(Shared {
             name,
             started_at: SystemTime::now(),
@@ -245,7 +254,8 @@ impl Node {
             };
             match listening.await? {
                 Ok(listener) => background.spawn_until_stopped(|stopped| {
-                    takeover::offer(listener, offer.clone(), handed_over.clone(), stopped)
+                    let cache = Arc::clone(&shared.cache);
+                    takeover::offer(listener, offer.clone(), cache, handed_over.clone(), stopped)
                 }),
                 Err(error) => {
                     let path = path.display();
@@ -280,6 +290,13 @@ impl Node {
         tracing::info!(%http_addr, threads, "node {name} takes requests on http://{http_addr}");
         if let Some(https_addr) = https_addr {
             tracing::info!(%https_addr, "and on https://{https_addr}");
+        }
+        if let Some(predecessor) = predecessor {
+            let told = background.run_blocking(|| predecessor.ready()).await;
+            if let Err(error) = told.flatten() {
+                tracing::warn!("{error:#}");
+            }
+            go.cancel();
         }
         Ok(Self {
             http_addr,
@@ -405,8 +422,12 @@ fn default_name(http_addr: SocketAddr) -> String {
     format!("{}-{}", host.nodename().to_string_lossy(), http_addr.port())
 }
 
-/// The cache, with what it has on disk. A folder that another node has is not a reason not to start.
-fn open_cache(config: &crate::config::CacheSection) -> anyhow::Result<Arc<Cache>> {
+/// The cache, with what it has on disk. A folder that another node has is not a reason not to start; the
+/// one before is asked for it.
+fn open_cache(
+    config: &crate::config::CacheSection,
+    predecessor: Option<&mut Predecessor>,
+) -> anyhow::Result<Arc<Cache>> {
     let memory = CacheConfig {
         max_bytes: config.max_bytes.0,
         max_object_bytes: config.max_object_bytes.0,
@@ -419,11 +440,12 @@ fn open_cache(config: &crate::config::CacheSection) -> anyhow::Result<Arc<Cache>
     };
     let mut disk = DiskConfig::new(path.clone(), config.disk_max_bytes.0);
     disk.write_buffer = config.disk_write_buffer.as_usize();
-    match Cache::on_disk(memory, disk, config.memory_object_max.0) {
-        Err(error @ OpenError::InUse { .. }) => {
-            tracing::warn!(%error, "the cache is in memory only: {error}");
-            Ok(Cache::new(memory))
-        }
-        opened => opened.context("the cache cannot be opened"),
+    if let Some(predecessor) = predecessor
+        && !predecessor.free_disk()
+    {
+        // It has been waited for.
+        disk.patience = Duration::ZERO;
     }
+    let opened = Cache::on_disk(memory, disk, config.memory_object_max.0);
+    opened.context("the cache cannot be opened")
 }

@@ -7,6 +7,9 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, ensure};
 use socket2::SockRef;
+use tokio_util::sync::CancellationToken;
+
+use crate::udp::{Before, Ids, Udp};
 
 /// The first file descriptor that systemd hands over.
 const LISTEN_FDS_START: i32 = 3;
@@ -14,9 +17,19 @@ const LISTEN_FDS_START: i32 = 3;
 /// More are an error in somebody's unit.
 const MAX_FROM_SYSTEMD: i32 = 1024;
 
+/// Sockets of QUIC, and those that take the packets for the process before, in the same order.
+pub(crate) const QUIC: &str = "quic";
+pub(crate) const QUIC_PACKETS: &str = "quic-packets";
+
 /// Listening sockets that came with the start, by what they are for: `http`, `admin`.
 #[derive(Debug, Default)]
-pub struct Sockets(Vec<Inherited>);
+pub struct Sockets {
+    inherited: Vec<Inherited>,
+    /// Of the connections of the process before.
+    ids: Option<Ids>,
+    /// To be cancelled when the process before reads the sockets of QUIC no more.
+    pub(crate) go: CancellationToken,
+}
 
 #[derive(Debug)]
 struct Inherited {
@@ -33,13 +46,20 @@ enum From {
 
 impl Sockets {
     /// The sockets of a node that ran before.
-    pub(crate) fn of_predecessor(sockets: impl Iterator<Item = (String, OwnedFd)>) -> Self {
+    pub(crate) fn of_predecessor(
+        sockets: impl Iterator<Item = (String, OwnedFd)>,
+        ids: Option<Ids>,
+    ) -> Self {
         let inherited = |(name, socket)| Inherited {
             name,
             socket,
             from: From::Predecessor,
         };
-        Self(sockets.map(inherited).collect())
+        Self {
+            inherited: sockets.map(inherited).collect(),
+            ids,
+            go: CancellationToken::new(),
+        }
     }
 
     /// The sockets that systemd opened for this process, if it did. A socket is for what its
@@ -79,7 +99,10 @@ impl Sockets {
             }
         };
         let all = LISTEN_FDS_START..LISTEN_FDS_START + count;
-        Ok(Self(all.map(inherited).collect()))
+        Ok(Self {
+            inherited: all.map(inherited).collect(),
+            ..Self::default()
+        })
     }
 
     /// Takes out those for `name` at this address; none when there are none, and the node binds.
@@ -93,7 +116,7 @@ impl Sockets {
                 From::Systemd => inherited.name == name || here,
             }
         };
-        self.0
+        self.inherited
             .extract_if(.., fits)
             .map(|inherited| {
                 let listener = TcpListener::from(inherited.socket);
@@ -103,9 +126,33 @@ impl Sockets {
             .collect()
     }
 
+    /// Takes out the sockets of QUIC at this address, which the process before reads until
+    /// [`Sockets::go`]. The connections made here have these `ids`.
+    pub(crate) fn take_udp(&mut self, address: SocketAddr, ids: Ids) -> io::Result<Vec<Udp>> {
+        let named = |name| move |inherited: &mut Inherited| inherited.name == name;
+        let packets: Vec<_> = self.inherited.extract_if(.., named(QUIC_PACKETS)).collect();
+        let sockets: Vec<_> = self.inherited.extract_if(.., named(QUIC)).collect();
+        let of_before = self.ids;
+        let mut taken = Vec::new();
+        for (socket, packets) in sockets.into_iter().zip(packets) {
+            let at = SockRef::from(&socket.socket).local_addr()?.as_socket();
+            if at.is_some_and(|at| is_at(at, address)) {
+                let mut udp = Udp::new(socket.socket.into(), ids);
+                udp.socket.set_nonblocking(true)?;
+                udp.before = of_before.map(|ids| Before {
+                    packets: packets.socket,
+                    ids,
+                    go: self.go.clone(),
+                });
+                taken.push(udp);
+            }
+        }
+        Ok(taken)
+    }
+
     /// Says what came and is of no use: the configuration listens somewhere else.
     pub(crate) fn warn_of_rest(&self) {
-        for Inherited { name, socket, .. } in &self.0 {
+        for Inherited { name, socket, .. } in &self.inherited {
             let at = SockRef::from(socket).local_addr();
             let at = at.ok().and_then(|at| at.as_socket());
             tracing::warn!(
@@ -133,7 +180,7 @@ mod tests {
         let named = bound
             .into_iter()
             .map(|(name, socket)| ((*name).to_owned(), socket.into()));
-        (Sockets::of_predecessor(named), addresses)
+        (Sockets::of_predecessor(named, None), addresses)
     }
 
     #[test]
@@ -148,13 +195,14 @@ mod tests {
 
     #[test]
     fn variables_for_another_process_are_none() {
+        let came = |sockets: anyhow::Result<Sockets>| sockets.unwrap().inherited;
         let variable = |name: &str| match name {
             "LISTEN_PID" => Some("7".to_owned()),
             "LISTEN_FDS" => Some("1".to_owned()),
             _ => None,
         };
-        assert!(Sockets::from_systemd(variable, 8).unwrap().0.is_empty());
-        assert!(Sockets::from_systemd(|_| None, 8).unwrap().0.is_empty());
+        assert!(came(Sockets::from_systemd(variable, 8)).is_empty());
+        assert!(came(Sockets::from_systemd(|_| None, 8)).is_empty());
         let wrong = |name: &str| match name {
             "LISTEN_PID" => Some("7".to_owned()),
             _ => Some("many".to_owned()),

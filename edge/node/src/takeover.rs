@@ -5,9 +5,12 @@
 //!
 //! 1. connects and says which version of the handshake it speaks,
 //! 2. gets the listening sockets (`SCM_RIGHTS`), and starts on them,
-//! 3. says `ready`; the old one answers `leave`, takes no more connections and ends those it has.
+//! 3. asks for the folder of the cache when it is about to open it: the old one writes what waits to be
+//!    written, lets go of the folder, and caches in memory from there on,
+//! 4. says `ready`; the old one answers `leave`, takes no more connections and ends those it has.
 //!
-//! Both accept until then. If the new one ends before it is ready, the old one just goes on.
+//! Both accept until then. If the new one ends before it is ready, the old one just goes on, and takes
+//! the cache's folder back.
 
 mod message;
 mod predecessor;

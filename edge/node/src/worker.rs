@@ -221,7 +221,7 @@ async fn run(
 ) {
     let worker = Rc::new(Worker::new(&node, index, log));
     #[cfg(feature = "http3")]
-    let mut quic = None;
+    let mut quic = Vec::new();
     tokio::task::spawn_local({
         let worker = Rc::clone(&worker);
         async move { worker.lulls.look_after().await }
@@ -248,10 +248,10 @@ async fn run(
         }
     }
     #[cfg(feature = "http3")]
-    if let Some(socket) = sockets.quic {
-        match crate::http3::endpoint(&worker, socket) {
+    for udp in sockets.quic {
+        match crate::http3::endpoint(&worker, udp) {
             Ok(endpoint) => {
-                quic = Some(endpoint.clone());
+                quic.push(endpoint.clone());
                 accepting.spawn_local(crate::http3::accept(Rc::clone(&worker), endpoint));
             }
             Err(error) => tracing::error!("worker {index} cannot serve HTTP/3: {error:#}"),
@@ -275,7 +275,7 @@ async fn run(
     drop(accepting);
     // Open connections go on: they are on the same socket as new ones.
     #[cfg(feature = "http3")]
-    if let Some(endpoint) = &quic {
+    for endpoint in &quic {
         endpoint.set_server_config(None);
     }
     let grace = worker.setup().config.node.shutdown_grace;

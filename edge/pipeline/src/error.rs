@@ -4,6 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::{HeaderValue, StatusCode};
+use zephyr_cache::{Status, answer};
+
 use crate::proxy_status::ErrorType;
 
 /// Any error, boxed.
@@ -26,7 +29,7 @@ pub struct ProxyError {
     /// Who is at fault.
     pub source: Source,
     /// The status to answer with.
-    pub status: http::StatusCode,
+    pub status: StatusCode,
     /// What to tell the client; holds no internals.
     pub detail: &'static str,
     /// Whether nothing of the request has reached the upstream, so that it may be sent again.
@@ -34,7 +37,9 @@ pub struct ProxyError {
     /// What `Proxy-Status` calls it; none: what source and status make likely.
     pub kind: Option<ErrorType>,
     /// The status of an answer that came but cannot be used.
-    pub received: Option<http::StatusCode>,
+    pub received: Option<StatusCode>,
+    /// What the cache says of the request (RFC 9211), when one was asked.
+    pub cache_status: Option<HeaderValue>,
     /// When it is worth to ask again.
     pub retry_after: Option<Duration>,
     /// What to log.
@@ -44,7 +49,7 @@ pub struct ProxyError {
 impl ProxyError {
     /// An error of this source and status.
     #[must_use]
-    pub fn new(source: Source, status: http::StatusCode, detail: &'static str) -> Self {
+    pub fn new(source: Source, status: StatusCode, detail: &'static str) -> Self {
         Self {
             source,
             status,
@@ -52,6 +57,7 @@ impl ProxyError {
             retryable: false,
             kind: None,
             received: None,
+            cache_status: None,
             retry_after: None,
             cause: None,
         }
@@ -61,21 +67,49 @@ impl ProxyError {
     #[must_use]
     pub fn not_stored() -> Self {
         let detail = "There is no stored answer, and only a stored one was asked for.";
-        Self::new(Source::Client, http::StatusCode::GATEWAY_TIMEOUT, detail)
+        let mut error = Self::new(Source::Client, StatusCode::GATEWAY_TIMEOUT, detail);
+        // The request went nowhere.
+        error.cache_status = Some(answer::alone(&Status {
+            detail: Some("only-if-cached"),
+            ..Status::default()
+        }));
+        error
     }
 
     /// The upstream answered 304 to a request without a condition.
     #[must_use]
     pub fn unasked_not_modified() -> Self {
         let detail = "The upstream gave an answer that was not asked for.";
-        Self::new(Source::Upstream, http::StatusCode::BAD_GATEWAY, detail)
+        Self::new(Source::Upstream, StatusCode::BAD_GATEWAY, detail)
             .with_cause("304 without a condition")
+            .receiving(StatusCode::NOT_MODIFIED)
     }
 
     /// Adds what to log.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<BoxError>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says what the cache did before the request came to nothing (RFC 9211): why it went on, and with
+    /// `fwd-status` only if an answer came.
+    #[must_use]
+    pub fn forwarded(mut self, reason: &'static str, detail: Option<&str>) -> Self {
+        let status = Status {
+            forward: Some(reason),
+            forward_status: self.received.map(|status| status.as_u16()),
+            detail,
+            ..Status::default()
+        };
+        self.cache_status = Some(answer::alone(&status));
+        self
+    }
+
+    /// Says which answer came that cannot be used.
+    #[must_use]
+    pub fn receiving(mut self, status: StatusCode) -> Self {
+        self.received = Some(status);
         self
     }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderValue, Version, header};
+use zephyr_cache::answer::CACHE_STATUS;
 use zephyr_edge_core::Phases;
 
 use crate::config::OnError;
@@ -273,6 +274,9 @@ fn failed(x: &Exchange, error: &ProxyError) -> Answer<Bytes> {
     let mut answer = problem(status, error.detail, id);
     let headers = &mut answer.0.headers;
     headers.insert(PROXY_STATUS, proxy_status::of_error(error));
+    if let Some(told) = &error.cache_status {
+        headers.insert(CACHE_STATUS, told.clone());
+    }
     if let Some(time) = error.retry_after {
         // In whole seconds (RFC 9110, section 10.2.3), and never too early.
         let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);

@@ -98,8 +98,9 @@ impl DiskConfig {
         }
     }
 
-    /// The largest body that is stored.
-    fn largest(&self) -> u64 {
+    /// The largest body that is stored, in bytes.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
         self.max_bytes / 2
     }
 }
@@ -124,12 +125,12 @@ pub enum OpenError {
     },
 }
 
-/// The disk tier. Dropped, it ends its segments and lets go of the folder.
+/// The disk tier. Dropped or closed, it ends its segments and lets go of the folder.
 #[derive(Debug)]
 pub struct Disk {
     inner: Arc<Inner>,
-    thread: Option<JoinHandle<()>>,
-    _lock: Arc<File>,
+    /// The writer and the lock of the folder, until it is closed.
+    open: Mutex<Option<(JoinHandle<()>, Arc<File>)>>,
 }
 
 #[derive(Debug)]
@@ -220,16 +221,40 @@ impl Disk {
     /// # Errors
     ///
     /// [`OpenError`]
-    pub fn open(mut config: DiskConfig) -> Result<(Self, Purges), OpenError> {
-        config.segment_bytes = config.segment_bytes.clamp(1, (config.max_bytes / 8).max(1));
-        let path = config.path.clone();
+    pub fn open(config: DiskConfig) -> Result<(Self, Purges), OpenError> {
         let lock = Arc::new(lock(&config)?);
+        let path = config.path.clone();
         let failed = |source| OpenError::Io { path, source };
-        Self::start(config, lock).map_err(failed)
+        let start = || {
+            let purges = Purges::open(&config.path, Arc::clone(&lock))?;
+            Ok((Self::start(config, lock, &purges)?, purges))
+        };
+        start().map_err(failed)
     }
 
-    fn start(config: DiskConfig, lock: Arc<File>) -> io::Result<(Self, Purges)> {
-        let purges = Purges::open(&config.path, Arc::clone(&lock))?;
+    /// As [`Disk::open`], for purges that have gone on without the folder: what they purged meanwhile
+    /// is gone from it, too.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; the purges go on as before then.
+    pub fn open_for(config: DiskConfig, purges: &Purges) -> Result<Self, OpenError> {
+        let lock = Arc::new(lock(&config)?);
+        let path = config.path.clone();
+        let failed = |source| OpenError::Io { path, source };
+        let start = || {
+            purges.attach(Arc::clone(&lock))?;
+            Self::start(config, lock, purges)
+        };
+        let started = start();
+        if started.is_err() {
+            purges.detach();
+        }
+        started.map_err(failed)
+    }
+
+    fn start(mut config: DiskConfig, lock: Arc<File>, purges: &Purges) -> io::Result<Self> {
+        config.segment_bytes = config.segment_bytes.clamp(1, (config.max_bytes / 8).max(1));
         let store = purges.hashes().check();
         let found = scan::scan(&config.path, store)?;
         // What was stored after a purge that is in no journal yet must not be older than the next.
@@ -250,12 +275,25 @@ impl Disk {
         let writer = log::Writer::new(Arc::clone(&inner), found);
         let thread = std::thread::Builder::new().name("zephyr-write".into());
         let thread = thread.spawn(move || writer.run())?;
-        let disk = Self {
+        Ok(Self {
             inner,
-            thread: Some(thread),
-            _lock: lock,
+            open: Mutex::new(Some((thread, lock))),
+        })
+    }
+
+    /// Writes what waits to be written, ends the segments and lets go of the folder, but for what its
+    /// purges hold of it ([`Purges::detach`]). Nothing is found or stored any more; what is being read
+    /// is read to its end. This waits for the disk.
+    pub fn close(&self) {
+        let Some((thread, lock)) = self.open.lock().take() else {
+            return;
         };
-        Ok((disk, purges))
+        self.inner.queue.close();
+        if thread.join().is_err() {
+            tracing::error!("the writer of the cache's disk ended in a panic");
+        }
+        self.inner.index.lock().clear();
+        drop(lock);
     }
 
     /// Whether there is something for this hash. Does not touch the disk.
@@ -433,12 +471,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        self.inner.queue.close();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the writer of the cache's disk ended in a panic");
-        }
+        self.close();
     }
 }
 

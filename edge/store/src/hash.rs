@@ -29,7 +29,9 @@ impl Keyed {
         Self::new([one, other])
     }
 
-    pub(crate) fn seed(&self) -> [u64; 2] {
+    /// The seed, which is to be kept as well as the data.
+    #[must_use]
+    pub fn seed(&self) -> [u64; 2] {
         self.seed
     }
 

@@ -11,6 +11,10 @@
 //! is as gone as it was before. What is no longer known of purges (there is a bound) makes everything
 //! from before it gone, never the other way round.
 //!
+//! The folder of the journal can change hands between processes while purges go on. Ticks of different
+//! processes are not comparable, so the one without the folder counts far ahead of the one that has it
+//! ([`LEAP`]): what it purges meets all that the other one stores, and holds when the folder is its own.
+//!
 //! Names are hashes under a secret: two that collide are purged together, which costs a fetch.
 
 mod cell;
@@ -34,6 +38,11 @@ use record::Record;
 
 use crate::hash::Keyed;
 use known::Known;
+
+/// How far the ticks of a process that waits for the folder are ahead of the one that has it.
+const LEAP: u64 = 1 << 32;
+/// And those of one that has let go of it, ahead of the next one's.
+const LONG_LEAP: u64 = 1 << 40;
 
 /// What a purge leaves of what it meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +81,7 @@ pub struct Purges {
     shared: Arc<Shared>,
     journal: Option<journal::Journal>,
     /// Of the folder. Let go of after the journal was closed.
-    _lock: Option<Arc<File>>,
+    lock: Mutex<Option<Arc<File>>>,
 }
 
 #[derive(Debug)]
@@ -93,7 +102,28 @@ impl Purges {
         Self {
             shared: Arc::new(Shared::new(Keyed::random())),
             journal: None,
-            _lock: None,
+            lock: Mutex::default(),
+        }
+    }
+
+    /// Purges for a folder that another process has. They are written down once it is theirs
+    /// ([`Purges::attach`]); until then they end with the process.
+    #[must_use]
+    pub fn beside(folder: &Path) -> Self {
+        let path = folder.join(journal::FILE);
+        let (hashes, records) = match journal::read(&path) {
+            Some(known) => known,
+            None => (Keyed::random(), Vec::new()),
+        };
+        let last = records.iter().map(|record| record.tick).max();
+        let shared = Shared::new(hashes);
+        shared
+            .tick
+            .fetch_add(last.unwrap_or(0) + LEAP, Ordering::AcqRel);
+        Self {
+            shared: Arc::new(shared),
+            journal: Some(journal::Journal::waiting(path)),
+            lock: Mutex::default(),
         }
     }
 
@@ -113,12 +143,46 @@ impl Purges {
         let shared = Shared::new(hashes);
         records.iter().for_each(|record| shared.replay(record));
         let shared = Arc::new(shared);
-        let journal = journal::Journal::start(path, Arc::clone(&shared))?;
+        let journal = journal::Journal::waiting(path);
+        journal.start(&shared)?;
         Ok(Self {
             shared,
             journal: Some(journal),
-            _lock: Some(lock),
+            lock: Mutex::new(Some(lock)),
         })
+    }
+
+    /// The folder is this process's now: what was purged in it by others holds here too, and what was
+    /// purged here is written down. A journal under another seed is of things that are not found any
+    /// more, and does not count.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written.
+    pub(crate) fn attach(&self, lock: Arc<File>) -> std::io::Result<()> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        if let Some((hashes, records)) = journal::read(journal.path())
+            && hashes.seed() == self.shared.hashes.seed()
+        {
+            let replay = |record| self.shared.replay(record);
+            records.iter().for_each(replay);
+        }
+        *self.lock.lock() = Some(lock);
+        journal.start(&self.shared)
+    }
+
+    /// Writes down what was purged so far and lets go of the folder. Purges go on and end with the
+    /// process, unless the folder comes back. This waits for the disk.
+    pub fn detach(&self) {
+        let Some(journal) = &self.journal else { return };
+        journal.stop();
+        {
+            let _known = self.shared.known.lock();
+            self.shared.tick.fetch_add(LONG_LEAP, Ordering::AcqRel);
+        }
+        self.lock.lock().take();
     }
 
     /// How names and keys are hashed.

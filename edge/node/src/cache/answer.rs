@@ -7,7 +7,7 @@ use http::response::Parts;
 use http::{HeaderMap, Method};
 use zephyr_cache::Status;
 use zephyr_cache::answer::{self, Held, Part};
-pub(super) use zephyr_cache::answer::{set_date, strip, tell, tell_key, to_client};
+pub(super) use zephyr_cache::answer::{set_date, strip, tell, tell_key, to_client, with_key};
 
 use super::stored::Stored;
 use crate::body::Body;

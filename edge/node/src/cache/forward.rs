@@ -82,9 +82,20 @@ impl Cache {
         self: &Arc<Self>,
         x: &mut Exchange,
         fetch: &Rc<dyn Fetch>,
-        mut errand: Errand<'_>,
+        errand: Errand<'_>,
     ) -> Served {
         self.count_miss(errand.key.hash());
+        let reason = errand.reason;
+        let served = self.ask(x, fetch, errand).await;
+        served.map_err(|error| error.forwarded(reason, None))
+    }
+
+    async fn ask(
+        self: &Arc<Self>,
+        x: &mut Exchange,
+        fetch: &Rc<dyn Fetch>,
+        mut errand: Errand<'_>,
+    ) -> Served {
         loop {
             let mut request = copy(x, Body::Empty);
             let question = self.question(x, &errand, request.headers_mut());

@@ -31,7 +31,9 @@ impl Cache {
         if let Some(answer) = self.in_place_of(x, &errand, &result, trip.arrived) {
             return Ok(answer);
         }
-        let (mut parts, body) = result?.into_parts();
+        let (mut parts, body) = result
+            .map_err(|error| error.forwarded(errand.reason, None))?
+            .into_parts();
         let stored = errand.validate.clone();
         if let Some(stored) = stored.filter(|_| parts.status == StatusCode::OK) {
             if revalidate::after_head(&stored.head, &parts.headers, trip.arrived).is_some() {

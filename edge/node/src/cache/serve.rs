@@ -39,9 +39,17 @@ impl Cache {
             return self.answer(x, body, fetch).await;
         }
         let key = key::shown(x.scheme, &x.authority, &x.request.uri, &x.cache);
-        let (mut parts, body) = self.answer(x, body, fetch).await?;
-        answer::tell_key(&mut parts.headers, &key);
-        Ok((parts, body))
+        match self.answer(x, body, fetch).await {
+            Ok((mut parts, body)) => {
+                answer::tell_key(&mut parts.headers, &key);
+                Ok((parts, body))
+            }
+            Err(mut error) => {
+                let told = error.cache_status.take();
+                error.cache_status = told.and_then(|told| answer::with_key(&told, &key));
+                Err(error)
+            }
+        }
     }
 
     async fn answer(
@@ -195,7 +203,9 @@ impl Cache {
     ) -> Served {
         self.slots[0].misses.fetch_add(1, Relaxed);
         let request = copy(x, body);
-        let (mut parts, body) = fetch.fetch(x, request).await?.into_parts();
+        let fetched = fetch.fetch(x, request).await;
+        let fetched = fetched.map_err(|error| error.forwarded(reason, detail))?;
+        let (mut parts, body) = fetched.into_parts();
         let status = Status {
             forward: Some(reason),
             forward_status: Some(parts.status.as_u16()),

@@ -17,17 +17,21 @@ use crate::exchange::Exchange;
 impl Cache {
     /// Brings what is on disk for a key into memory, without bodies; tells whether there is anything.
     pub(super) async fn bring(&self, key: &Key, look: &Look) -> bool {
-        let Some(disk) = &self.disk else { return false };
-        let missed = matches!(look, Look::Forward(forward) if forward.is_miss());
+        if !matches!(look, Look::Forward(forward) if forward.is_miss()) {
+            return false;
+        }
+        let Some(disk) = self.tier.get() else {
+            return false;
+        };
         let hash = self.disk_hash(key);
-        if !missed || !disk.contains(hash) {
+        if !disk.contains(hash) {
             return false;
         }
         let loaded = disk.load(hash).await;
         let own = |loaded: &Loaded| loaded.key == key.text();
         let stored = loaded.into_iter().filter(own);
         let stored: Vec<_> = stored
-            .filter_map(|loaded| self.read(disk, loaded))
+            .filter_map(|loaded| self.read(&disk, loaded))
             .collect();
         let alive = |stored: &Stored| self.tags.alive(&stored.names);
         let mut shard = self.slot(key.hash()).shard.lock();
@@ -105,7 +109,7 @@ impl Cache {
 
     /// Drops what is on disk for a key.
     pub(super) fn drop_on_disk(&self, key: &Key) {
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = self.tier.get() {
             let hash = self.disk_hash(key);
             if disk.contains(hash) {
                 disk.remove_all(hash);
@@ -115,7 +119,7 @@ impl Cache {
 
     /// Writes an answer that has just been stored, later.
     pub(super) fn write_down(&self, key: &Key, request: &http::HeaderMap, stored: &Stored) {
-        let Some(disk) = &self.disk else { return };
+        let Some(disk) = self.tier.get() else { return };
         self.with_record(key, request, stored, |new| match &stored.body {
             Content::Memory(bytes) => {
                 disk.put(new, bytes.clone());
@@ -162,7 +166,7 @@ impl Cache {
 impl Keep {
     /// Has the disk take over a body on its way; false when it does not.
     pub(super) fn to_disk(&self, filler: &zephyr_store::Filler, expected: Option<u64>) -> bool {
-        let Some(disk) = &self.cache.disk else {
+        let Some(disk) = self.cache.tier.get() else {
             return false;
         };
         if expected.is_some_and(|length| length > self.cache.largest) {
@@ -177,7 +181,7 @@ impl Keep {
 
     /// Stores the answer, whose body the disk has.
     pub(super) fn store_written(self, object: Object) {
-        if let Some(disk) = self.cache.disk.clone() {
+        if let Some(disk) = self.cache.tier.get() {
             let content = Content::Disk(Arc::clone(&disk), object.clone());
             let (_, is_kept) = self.put(content);
             if !is_kept {

@@ -22,6 +22,10 @@ impl Tags {
         Self(purges)
     }
 
+    pub(super) fn purges(&self) -> &Purges {
+        &self.0
+    }
+
     /// The moment at which a fetch begins.
     pub(super) fn begin(&self) -> u64 {
         self.0.begin()

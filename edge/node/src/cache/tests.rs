@@ -10,4 +10,5 @@ mod serving;
 mod storing;
 mod stress;
 mod support;
+mod tier;
 mod updating;

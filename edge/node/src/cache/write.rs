@@ -30,7 +30,9 @@ impl Cache {
         self.count_miss(0);
         let asked = self.now();
         let method = x.request.method.clone();
-        let (mut parts, body) = fetch.fetch(x, copy(x, body)).await?.into_parts();
+        let fetched = fetch.fetch(x, copy(x, body)).await;
+        let fetched = fetched.map_err(|error| error.forwarded(reason, detail))?;
+        let (mut parts, body) = fetched.into_parts();
         let drop = |name: zephyr_cache::Name<'_>| {
             self.tags.purge(name);
         };

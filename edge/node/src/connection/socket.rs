@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::calm::Calm;
 use super::state::Connection;
 use crate::http1::{Limits, Scanner, Stop};
 
@@ -29,6 +30,8 @@ pub(super) struct Socket<S> {
     stream: S,
     /// None on HTTP/2.
     scanner: Option<Scanner>,
+    /// None on HTTP/1.
+    calm: Option<Calm>,
     /// For hyper.
     ready: BytesMut,
     /// The beginning of a head.
@@ -49,6 +52,11 @@ impl<S> Socket<S> {
         connection: Rc<Connection>,
     ) -> Self {
         let scanner = connection.http1.then(|| Scanner::new(limits));
+        let calm = (!connection.http1).then(|| {
+            let mut calm = Calm::new();
+            calm.takes(&first, 0);
+            calm
+        });
         let (ready, unseen) = match scanner {
             Some(_) => (BytesMut::new(), first),
             None => (first, BytesMut::new()),
@@ -56,6 +64,7 @@ impl<S> Socket<S> {
         Self {
             stream,
             scanner,
+            calm,
             ready,
             held: BytesMut::new(),
             unseen,
@@ -171,7 +180,14 @@ impl<S: AsyncRead + Unpin> Socket<S> {
         self.connection.progressed();
         let Some(scanner) = &mut self.scanner else {
             self.connection.awaits_head.set(false);
-            return Poll::Ready(Ok(()));
+            let written = self.connection.written.get();
+            let calm = self.calm.as_mut();
+            return Poll::Ready(
+                match calm.is_none_or(|calm| calm.takes(received, written)) {
+                    true => Ok(()),
+                    false => Err(io::Error::other("a flood of frames")),
+                },
+            );
         };
         let scan = scanner.scan(received);
         let rest = BytesMut::from(&received[scan.passed..]);

@@ -55,6 +55,28 @@ impl Coder {
     }
 }
 
+impl Coder {
+    /// For the configuration that comes after another one: the same when nothing has changed, else one
+    /// with the same dictionaries, if they have the same bounds.
+    pub(crate) fn after(
+        previous: Option<(&CompressionSection, &Arc<Self>)>,
+        config: &CompressionSection,
+    ) -> Arc<Self> {
+        let Some((before, coder)) = previous else {
+            return Arc::new(Self::new(config));
+        };
+        if before == config {
+            return Arc::clone(coder);
+        }
+        let mut next = Self::new(config);
+        let bounds = |of: &CompressionSection| (of.max_dictionary_bytes, of.dictionaries_bytes);
+        if bounds(before) == bounds(config) {
+            next.dictionaries = Arc::clone(&coder.dictionaries);
+        }
+        Arc::new(next)
+    }
+}
+
 /// Compression as one route has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Compress {

@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::message::{BATCH, HELLO, Head, LEAVE, MAX_HEAD, READY, VERSION};
+use super::message::{BATCH, DISK, FREED, HELLO, Head, LEAVE, MAX_HEAD, READY, VERSION};
 use crate::sockets::Sockets;
+use crate::udp::Ids;
 
 /// For each answer of the old node.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ pub fn receive(path: &Path) -> anyhow::Result<(Sockets, Predecessor)> {
     let named = head.sockets.into_iter().zip(sockets);
     let pid = head.pid;
     tracing::info!(pid, "took the listening sockets of process {pid}");
-    let sockets = Sockets::of_predecessor(named);
+    let sockets = Sockets::of_predecessor(named, head.quic.map(Ids::of));
     Ok((sockets, Predecessor { stream, pid }))
 }
 
@@ -81,18 +82,43 @@ fn take_sockets(stream: &UnixStream, count: usize) -> anyhow::Result<Vec<OwnedFd
 }
 
 impl Predecessor {
+    /// Has the old node let go of the cache's folder; false when it does not in time, or has gone.
+    /// Blocks for a moment.
+    pub(crate) fn free_disk(&mut self) -> bool {
+        let pid = self.pid;
+        match self.ask(DISK) {
+            Ok(answer) if answer == *FREED => true,
+            Ok(_) => {
+                tracing::warn!(
+                    pid,
+                    "process {pid} does not let go of the cache's folder yet"
+                );
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, pid, "process {pid} was asked for the cache's folder: {error}");
+                false
+            }
+        }
+    }
+
+    fn ask(&mut self, question: &[u8; 6]) -> std::io::Result<[u8; 6]> {
+        self.stream.write_all(question)?;
+        let mut answer = [0; 6];
+        self.stream.read_exact(&mut answer)?;
+        Ok(answer)
+    }
+
     /// Tells the old node that this one takes requests. It has stopped taking them when this
     /// returns. Blocks for a moment.
     ///
     /// # Errors
     ///
     /// The old node has gone; this one may go on all the same.
-    pub fn ready(mut self) -> anyhow::Result<()> {
+    pub(crate) fn ready(mut self) -> anyhow::Result<()> {
         let pid = self.pid;
         let place = || format!("process {pid} does not answer that it leaves");
-        self.stream.write_all(READY).with_context(place)?;
-        let mut answer = [0; LEAVE.len()];
-        self.stream.read_exact(&mut answer).with_context(place)?;
+        let answer = self.ask(READY).with_context(place)?;
         ensure!(answer == *LEAVE, place());
         tracing::info!(pid, "process {pid} takes no more requests");
         Ok(())

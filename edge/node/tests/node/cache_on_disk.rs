@@ -181,3 +181,97 @@ async fn a_large_body_streams_through_disk_and_is_never_whole_in_memory() {
     assert_eq!(a.connections(), 1);
     node.stop().await;
 }
+
+/// A file system in memory, of a size, until dropped.
+struct Tmpfs(TempDir);
+
+impl Tmpfs {
+    /// None where this process may not mount one.
+    fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
+        let done = mount
+            .arg(folder.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        done.is_ok_and(|status| status.success())
+            .then_some(Self(folder))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let mut unmount = std::process::Command::new("umount");
+        let _ = unmount.arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// A fault: the disk is full, far below what the cache may take.
+#[tokio::test]
+async fn a_full_disk_costs_entries_and_nothing_else() {
+    let Some(disk) = Tmpfs::mount("4m") else {
+        eprintln!("a_full_disk_costs_entries_and_nothing_else: skipped, a tmpfs cannot be mounted");
+        return;
+    };
+    let a = upstream().await;
+    let cache = format!("disk_path = {:?}", disk.0.path().join("cache"));
+    // In memory there is room for a few answers.
+    let config = config(&a.url())
+        .replace("disk_path = \"cache\"", &cache)
+        .replace(
+            "memory_object_max = \"256KiB\"",
+            "memory_object_max = \"64KiB\"\nmax_bytes = \"1MiB\"",
+        );
+    let mut node = TestNode::start(&config).await;
+    let text = |path: &str| path.repeat(100_000 / path.len());
+    for round in 0..2 {
+        let mut hits = 0;
+        for number in 0..150 {
+            let path = format!("/{number:03}");
+            let answer = get(&node, &path).await;
+            assert_eq!(answer.status, 200);
+            assert!(answer.body == text(&path), "{path}: other bytes");
+            hits += usize::from(is_hit(&answer));
+        }
+        assert!(
+            node.metric("zephyr_edge_cache_disk_write_errors_total")
+                .await
+                > 0
+        );
+        assert!(hits < 150, "{hits} answers of 100 KB in 4 MiB");
+        // What is purged on a full disk stays purged, and what is written to is asked for.
+        let purged = ask(&node, Request::post("/000")).await;
+        assert_eq!(purged.status, 200);
+        assert!(!is_hit(&get(&node, "/000").await));
+        let folder = node.stop().await;
+        let started = TestNode::start_in(folder, &config, Secrets::default()).await;
+        node = started.unwrap();
+        let again = get(&node, "/000").await;
+        assert!(again.body == text("/000"), "round {round}");
+        if round == 1 {
+            break;
+        }
+    }
+    // With room again the cache goes on.
+    let all = http::Request::post("/-/purge")
+        .body("{\"all\":true}".to_owned())
+        .unwrap();
+    assert_eq!(request(node.admin(), all).await.status, 200);
+    let later = async {
+        let mut number = 0;
+        loop {
+            let path = format!("/later{number}");
+            get(&node, &path).await;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            if is_hit(&get(&node, &path).await) {
+                return;
+            }
+            number += 1;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, later)
+        .await
+        .expect("hits again");
+    node.stop().await;
+}

@@ -194,3 +194,76 @@ async fn an_upstream_says_what_is_a_dictionary() {
     assert_eq!(head.header("content-encoding"), "dcz");
     node.stop().await;
 }
+
+/// What was learned stays when the configuration changes, unless its bounds do.
+#[tokio::test]
+async fn dictionaries_outlive_a_reload() {
+    let a = TestUpstream::start(|seen| {
+        let number = if seen.target.contains("app.1") { 1 } else { 2 };
+        Response::builder()
+            .header("content-type", "text/javascript")
+            .header("cache-control", "max-age=3600")
+            .header("etag", format!("\"{number}\""))
+            .body(Full::new(Bytes::from(version(number))))
+            .unwrap()
+    })
+    .await;
+    let config = |compression: &str, more: &str| {
+        format!(
+            r#"
+            [compression]
+            {compression}
+            [upstreams.a]
+            url = "{}"
+            [[routes]]
+            name = "assets"
+            paths = ["/assets/{{*rest}}"]
+            upstream = "a"
+            cache = true
+            compress = true
+            dictionary = {{ match = "/assets/app.*.js" }}
+            {more}
+            "#,
+            a.url()
+        )
+    };
+    let node = TestNode::start(&config("", "")).await;
+    let one = version(1);
+    assert_eq!(
+        get(&node, "/assets/app.1.js", &[]).await.plain(),
+        one.as_bytes()
+    );
+    let known = available(one.as_bytes());
+    let fields = [
+        ("accept-encoding", "dcz, zstd"),
+        ("available-dictionary", known.as_str()),
+    ];
+    let other = "[[routes]]\nname = \"other\"\npaths = [\"/x\"]\nupstream = \"a\"";
+    // Each question is another one to the cache.
+    let next = async |question: u32| {
+        // The first version is a hit by now: nobody learns from that.
+        let first = get(&node, "/assets/app.1.js", &[]).await;
+        assert!(
+            first.header("cache-status").starts_with("Zephyr; hit"),
+            "{first:?}"
+        );
+        get(&node, &format!("/assets/app.2.js?{question}"), &fields).await
+    };
+    assert_eq!(
+        decoded(&next(0).await, one.as_bytes()),
+        version(2).as_bytes()
+    );
+    for (question, (compression, more)) in (1..).zip([
+        ("", other),
+        ("zstd_level = 4", ""),
+        ("zstd_level = 4\nmin_bytes = \"10B\"", other),
+    ]) {
+        assert_eq!(node.reload(&config(compression, more)).await.status, 200);
+        let answer = next(question).await;
+        assert_eq!(decoded(&answer, one.as_bytes()), version(2).as_bytes());
+    }
+    let bounded = config("dictionaries_bytes = \"32MiB\"", "");
+    assert_eq!(node.reload(&bounded).await.status, 200);
+    assert_eq!(next(9).await.header("content-encoding"), "zstd");
+    node.stop().await;
+}

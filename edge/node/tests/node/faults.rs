@@ -7,7 +7,7 @@ use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Connection, PATIENCE, RawUpstream, TestNode, raw};
+use crate::support::{Connection, PATIENCE, RawUpstream, TestNode, raw, request};
 
 async fn node(url: &str, more: &str) -> TestNode {
     TestNode::start(&format!(
@@ -354,5 +354,78 @@ async fn idle_connections_that_are_closed() {
         let request = request.body(String::new()).unwrap();
         assert_eq!(connection.send(request).await.unwrap().body, "ok", "{turn}");
     }
+    node.stop().await;
+}
+
+/// What the cache did with a request that came to nothing (RFC 9211), beside what went wrong (RFC 9209).
+#[tokio::test]
+async fn an_answer_that_the_node_makes_for_a_miss_says_what_the_cache_did() {
+    let fresh = "HTTP/1.1 200 OK\r\ncache-control: max-age=0, must-revalidate\r\netag: \"1\"\r\nvary: x-a\r\n";
+    let upstream = RawUpstream::start(move |number, mut stream| async move {
+        while let Some(head) = read_head(&mut stream).await {
+            let answer = match head.split(' ').nth(1).unwrap() {
+                "/stored" if number == 0 => format!("{fresh}content-length: 2\r\n\r\nok"),
+                "/odd" => "HTTP/1.1 304 Not Modified\r\n\r\n".to_owned(),
+                "/late" => return std::future::pending().await,
+                _ => return,
+            };
+            let _ = stream.write_all(answer.as_bytes()).await;
+            if number == 0 {
+                return;
+            }
+        }
+    })
+    .await;
+    let text = format!(
+        r#"
+        [cache]
+        status_key = true
+        [upstreams.a]
+        url = "{}"
+        first_byte_timeout = "500ms"
+        [[routes]]
+        name = "all"
+        paths = ["/{{*rest}}"]
+        upstream = "a"
+        cache = true
+        [[routes]]
+        name = "plain"
+        paths = ["/plain/{{*rest}}"]
+        upstream = "a"
+        cache = false
+        "#,
+        upstream.url()
+    );
+    let node = TestNode::start(&text).await;
+    assert_eq!(node.get("/stored").await.body, "ok");
+    let ask = |method: &str, path: &'static str| Request::builder().method(method).uri(path);
+    let varied = ask("GET", "/stored").header("x-a", "1");
+    let only = ask("GET", "/none").header("cache-control", "only-if-cached");
+    for (asked, status, told) in [
+        (ask("GET", "/down"), 502, "fwd=uri-miss"),
+        (ask("HEAD", "/down"), 502, "fwd=uri-miss"),
+        (ask("POST", "/down"), 502, "fwd=method"),
+        (ask("GET", "/late"), 504, "fwd=uri-miss"),
+        (ask("GET", "/odd"), 502, "fwd=uri-miss; fwd-status=304"),
+        (ask("GET", "/stored"), 504, "fwd=stale"),
+        (varied, 502, "fwd=vary-miss"),
+        (only, 504, "detail=only-if-cached"),
+    ] {
+        let asked = asked.body(String::new()).unwrap();
+        let path = asked.uri().clone();
+        let asked = request(node.http(), asked).await;
+        assert_eq!(asked.status, status, "{path}: {asked:?}");
+        let said = asked.header("cache-status");
+        let (said, key) = said.split_once("; key=").unwrap_or((said, ""));
+        assert_eq!(said, format!("Zephyr; {told}"), "{path}");
+        assert!(key.contains(path.path()), "{key}");
+        assert!(asked.header("proxy-status").starts_with("Zephyr; error="));
+    }
+    let plain = node.get("/plain/x").await;
+    assert_eq!(
+        (plain.status.as_u16(), plain.header("cache-status")),
+        (502, "")
+    );
+    assert!(plain.header("proxy-status").starts_with("Zephyr; error="));
     node.stop().await;
 }

@@ -10,6 +10,8 @@ use http::{HeaderMap, Request, StatusCode};
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
+use zephyr_edge::Options;
 
 use crate::support::tls::{BOTH, Identity, client, connect, get};
 use crate::support::{PATIENCE, RawUpstream, TestNode, TestUpstream, answer};
@@ -86,14 +88,22 @@ impl Client {
 async fn start(listen: &str, upstream: &str) -> (tempfile::TempDir, Identity, TestNode) {
     let folder = tempfile::tempdir().unwrap();
     let identity = Identity::write(folder.path(), "a", &["a.test"]);
-    let config = format!(
+    let node = TestNode::start(&config(listen, &identity, upstream)).await;
+    (folder, identity, node)
+}
+
+fn config(listen: &str, identity: &Identity, upstream: &str) -> String {
+    format!(
         r#"
+        shutdown_grace = "20s"
         [listen]
         http = "127.0.0.1:0"
         https = "127.0.0.1:0"
         admin = "127.0.0.1:0"
         http3 = true
         {listen}
+        [log]
+        access = false
         {}
         [upstreams.a]
         url = "{}"
@@ -104,9 +114,43 @@ async fn start(listen: &str, upstream: &str) -> (tempfile::TempDir, Identity, Te
         "#,
         identity.config(),
         upstream
-    );
-    let node = TestNode::start(&config).await;
-    (folder, identity, node)
+    )
+}
+
+/// An upstream that answers `/slow` with this body once it is let, and the rest at once.
+struct Slow {
+    upstream: RawUpstream,
+    arrived: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+async fn slow(name: &'static str, body: Vec<u8>) -> Slow {
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tells, waits) = (Arc::clone(&arrived), Arc::clone(&go));
+    let body = Arc::new(body);
+    let upstream = RawUpstream::start(move |_, mut stream| {
+        let (arrived, go, body) = (Arc::clone(&tells), Arc::clone(&waits), Arc::clone(&body));
+        async move {
+            let mut head = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut head).await {
+                let is_slow = head[..length].starts_with(b"GET /slow ");
+                if is_slow {
+                    arrived.notify_one();
+                    go.notified().await;
+                }
+                let body = if is_slow { &body[..] } else { name.as_bytes() };
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(body).await;
+            }
+        }
+    })
+    .await;
+    Slow {
+        upstream,
+        arrived,
+        go,
+    }
 }
 
 #[tokio::test]
@@ -215,4 +259,131 @@ async fn it_is_announced_and_stops_gracefully() {
     tokio::time::timeout(PATIENCE, quic.closed())
         .await
         .expect("closed");
+}
+
+/// More than any window: the client's packets have to come through for it to go on.
+const LARGE: usize = 6 << 20;
+
+fn large() -> Vec<u8> {
+    (0..LARGE).map(|at| b'a' + (at % 23) as u8).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_on_its_way_is_answered_when_the_node_stops() {
+    let slow = slow("old", large()).await;
+    let (_folder, identity, node) = start("", &slow.upstream.url()).await;
+    let mut client = Client::open(node.https(), &identity).await;
+    assert_eq!(client.get("/x").await.body, b"old");
+    let open = "zephyr_edge_protocol_connections_open{protocol=\"h3\"}";
+    assert_eq!(node.metric(open).await, 1);
+    let address = node.http();
+    let quic = client.quic.clone();
+    let asking = tokio::spawn(async move { (client.get("/slow").await, client) });
+    slow.arrived.notified().await;
+    let stopping = tokio::spawn(node.stop());
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    slow.go.notify_one();
+    let (answer, _client) = asking.await.unwrap();
+    assert!(answer.status == 200 && answer.body == large());
+    tokio::time::timeout(PATIENCE / 2, stopping)
+        .await
+        .expect("stops")
+        .unwrap();
+    let end = tokio::time::timeout(PATIENCE, quic.closed())
+        .await
+        .expect("closed");
+    let quinn::ConnectionError::ApplicationClosed(end) = end else {
+        panic!("{end}");
+    };
+    assert_eq!(
+        u64::from(end.error_code),
+        h3::error::Code::H3_NO_ERROR.value()
+    );
+}
+
+/// Both are in this process here; they share no more than sockets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn another_node_takes_over_and_the_connections_of_both_go_on() {
+    let (one, two) = (slow("old", large()).await, slow("new", Vec::new()).await);
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity::write(folder.path(), "a", &["a.test"]);
+    let place = folder.path().join("takeover.sock");
+    let of_old = config("", &identity, &one.upstream.url());
+    let of_new = config("", &identity, &two.upstream.url());
+    let old = TestNode::start_with(
+        tempfile::tempdir().unwrap(),
+        &of_old,
+        Options {
+            takeover: Some(place.clone()),
+            ..Options::default()
+        },
+    );
+    let old = old.await.unwrap();
+    let address = old.https();
+    // Some that rest, and some on which an answer is on its way.
+    let mut resting = Vec::new();
+    let mut asking = Vec::new();
+    for number in 0..6 {
+        let mut client = Client::open(address, &identity).await;
+        assert_eq!(client.get("/x").await.body, b"old");
+        if number % 2 == 0 {
+            resting.push(client);
+            continue;
+        }
+        asking.push(tokio::spawn(async move { client.get("/slow").await }));
+        one.arrived.notified().await;
+    }
+    let (sockets, predecessor) =
+        tokio::task::spawn_blocking(move || zephyr_edge::takeover::receive(&place).unwrap())
+            .await
+            .unwrap();
+    let new = TestNode::start_with(
+        tempfile::tempdir().unwrap(),
+        &of_new,
+        Options {
+            sockets,
+            predecessor: Some(predecessor),
+            ..Options::default()
+        },
+    );
+    let new = new.await.unwrap();
+    assert_eq!(new.https(), address);
+    let leaving = tokio::spawn(old.leave());
+    for _ in 0..20 {
+        let mut client = Client::open(address, &identity).await;
+        for _ in 0..3 {
+            assert_eq!(client.get("/x").await.body, b"new");
+        }
+    }
+    for client in resting {
+        let end = tokio::time::timeout(PATIENCE, client.quic.closed()).await;
+        let end = end.expect("who rests is asked to go");
+        assert!(
+            matches!(end, quinn::ConnectionError::ApplicationClosed(_)),
+            "{end}"
+        );
+    }
+    for asking in asking {
+        one.go.notify_one();
+        let answer = asking.await.unwrap();
+        assert!(answer.status == 200 && answer.body == large());
+    }
+    tokio::time::timeout(PATIENCE, leaving)
+        .await
+        .expect("leaves")
+        .unwrap();
+    let mut client = Client::open(address, &identity).await;
+    assert_eq!(client.get("/x").await.body, b"new");
+    let large = Request::get("https://a.test/x").header("x-large", "y".repeat(5000));
+    assert_eq!(
+        client
+            .send(large.body(Vec::new()).unwrap())
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    new.stop().await;
 }

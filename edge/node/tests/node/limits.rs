@@ -6,7 +6,7 @@ use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Connection, TestNode, TestUpstream, raw, request};
+use crate::support::{Connection, TestNode, TestUpstream, get, raw, request};
 
 /// Connections between two requests.
 const RESTING: &str = "zephyr_edge_connections_resting";
@@ -266,32 +266,100 @@ fn resident() -> usize {
     pages * 4
 }
 
-#[tokio::test]
-async fn thousands_that_do_nothing_cost_little_and_are_dropped() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+/// As many clients as the issue asks for, and what each may cost in the node: a socket and a future.
+const CLIENTS: usize = 10_000;
+const EACH: usize = 4 * 1024;
+/// Where the child's clients go.
+const NODE: &str = "ZEPHYR_TEST_NODE";
+
+#[test]
+#[ignore = "the child of a test: clients that connect and do nothing"]
+fn child_with_thousands_of_clients() {
+    use std::io::Read as _;
+    let Ok(node) = std::env::var(NODE) else {
+        return;
+    };
+    let node: std::net::SocketAddr = node.parse().unwrap();
+    let connect = |_| std::net::TcpStream::connect(node).unwrap();
+    let clients: Vec<_> = (0..CLIENTS).map(connect).collect();
+    println!("\nall are connected");
+    let closed = clients.into_iter().filter(|mut client| {
+        client
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        let mut byte = [0];
+        match client.read(&mut byte) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    });
+    println!("\n{} were closed", closed.count());
+}
+
+/// A process can open so many files that 10,000 clients and the node do not fit in one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_clients_that_do_nothing_cost_little_and_are_dropped() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    use std::io::BufRead as _;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
     let files = limit.current.unwrap_or(u64::MAX);
-    // Both ends are in this process.
-    let count = usize::try_from(files.saturating_sub(400) / 2)
-        .unwrap()
-        .min(4000);
-    let (_a, node) = start("header_read_timeout = \"4s\"").await;
-    let before = resident();
-    let mut idle = Vec::new();
-    for _ in 0..count {
-        idle.push(TcpStream::connect(node.http()).await.unwrap());
-    }
-    node.until("zephyr_edge_connections_accepted_total", count as u64)
-        .await;
-    let each = (resident() - before) * 1024 / count;
     assert!(
-        each < 8 * 1024,
-        "{each} bytes for a connection that does nothing"
+        files > CLIENTS as u64 + 500,
+        "`ulimit -Hn` is {files}, which is too low for this"
     );
-    eprintln!("{count} connections that do nothing: {each} bytes each, both ends");
+    let bounds = format!(
+        "max_connections = {}\nmax_connections_per_ip = {}",
+        CLIENTS + 100,
+        CLIENTS + 100
+    );
+    let (_a, node) = start(&format!("header_read_timeout = \"10s\"\n{bounds}")).await;
     let mut connection = Connection::open(node.http()).await;
     assert_eq!(connection.get("/x").await.status, 200);
-    let stalled = "zephyr_edge_connections_stalled_total";
-    node.until(stalled, count as u64).await;
+    let before = resident();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "limits::child_with_thousands_of_clients",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(NODE, node.http().to_string())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut line = move |with: &'static str| {
+        let found = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.contains(with));
+        found.unwrap_or_else(|| panic!("the child does not say {with:?}"))
+    };
+    let mut line = tokio::task::spawn_blocking(move || {
+        line("all are connected");
+        line
+    })
+    .await
+    .unwrap();
+    let accepted = "zephyr_edge_connections_accepted_total";
+    node.until(accepted, CLIENTS as u64).await;
+    let each = (resident().saturating_sub(before)) * 1024 / CLIENTS;
+    eprintln!("{CLIENTS} connections that do nothing: {each} bytes each");
+    assert!(
+        each < EACH,
+        "{each} bytes for a connection that does nothing"
+    );
     assert_eq!(connection.get("/x").await.status, 200);
+    assert_eq!(get(node.http(), "/y").await.status, 200);
+    // The child may not lose its output before it ends.
+    let read = tokio::task::spawn_blocking(move || (line("were closed"), line));
+    let (closed, _line) = read.await.unwrap();
+    assert_eq!(closed, format!("{CLIENTS} were closed"));
+    assert!(child.wait().unwrap().success());
+    let stalled = "zephyr_edge_connections_stalled_total";
+    assert_eq!(node.metric(stalled).await, CLIENTS as u64);
+    assert_eq!(get(node.http(), "/z").await.status, 200);
     node.stop().await;
 }

@@ -13,6 +13,7 @@ mod dictionary;
 mod faults;
 mod files;
 mod filters;
+mod floods;
 mod forwarding;
 mod framing;
 mod http2;

@@ -219,6 +219,148 @@ async fn a_replaced_certificate_is_taken_and_a_broken_one_is_not() {
     node.stop().await;
 }
 
+#[tokio::test]
+async fn a_configuration_with_a_broken_certificate_is_refused_and_the_old_one_goes_on() {
+    let site = Site::new().await;
+    let (a, b) = (
+        site.identity("a", &["a.test"]),
+        site.identity("b", &["b.test"]),
+    );
+    let node = site.start("", "", &[&a]).await;
+    let believes = client(&[&a.der, &b.der], BOTH, &[]);
+    let other = |cert: &Identity, key: &Identity| Identity {
+        cert: cert.cert.clone(),
+        key: key.key.clone(),
+        der: cert.der.clone(),
+    };
+    let garbage = other(&site.identity("garbage", &["c.test"]), &b);
+    std::fs::write(
+        &garbage.cert,
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    let mut missing = other(&b, &b);
+    missing.cert = site.folder.path().join("missing.pem");
+    let cases = [
+        (other(&b, &a), "b.pem", "is not this certificate's"),
+        (garbage, "garbage.pem", ""),
+        (missing, "missing.pem", "cannot be read"),
+    ];
+    let mut count = 0;
+    for (broken, file, reason) in cases {
+        // The good one beside it is not taken without the broken one.
+        for identities in [vec![&broken], vec![&b, &broken]] {
+            let refused = node.reload(&site.config("", "", &identities)).await;
+            assert_eq!(refused.status, 422, "{refused:?}");
+            let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains(file) && detail.contains(reason), "{detail}");
+            count += 1;
+            assert_eq!(served(node.https(), "a.test", &believes).await, a.der);
+            let stream = connect(node.https(), "a.test", &believes).await.unwrap();
+            assert_eq!(get(stream, "a.test", "/x").await.status, 200);
+        }
+    }
+    let refused = "zephyr_edge_config_reloads_total{result=\"refused\"}";
+    assert_eq!(node.metric(refused).await, count);
+    let taken = node.reload(&site.config("", "", &[&b])).await;
+    assert_eq!(taken.status, 200, "{taken:?}");
+    assert_eq!(served(node.https(), "b.test", &believes).await, b.der);
+    node.stop().await;
+}
+
+/// Believes everybody, and notes what is stapled.
+#[derive(Debug)]
+struct Stapled(
+    std::sync::Mutex<Vec<Vec<u8>>>,
+    rustls::crypto::CryptoProvider,
+);
+
+impl rustls::client::danger::ServerCertVerifier for Stapled {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        ocsp_response: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        self.0.lock().unwrap().push(ocsp_response.to_vec());
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.1.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.1.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.1.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// RFC 6066, section 8; RFC 8446, section 4.4.2.1.
+#[tokio::test]
+async fn an_ocsp_response_is_stapled_and_replaced() {
+    let site = Site::new().await;
+    let (a, b) = (
+        site.identity("a", &["a.test"]),
+        site.identity("b", &["b.test"]),
+    );
+    // An OCSPResponse (RFC 6960, section 4.2.1) that says `tryLater`, then one that says `sigRequired`.
+    let (first, second) = (b"\x30\x03\x0a\x01\x03", b"\x30\x03\x0a\x01\x05");
+    let file = site.folder.path().join("a.ocsp");
+    std::fs::write(&file, first).unwrap();
+    let config = site.config("", "check_interval = \"20ms\"", &[&a, &b]);
+    let key = format!("key = {:?}\n", a.key);
+    let config = config.replace(&key, &format!("{key}ocsp = {file:?}\n"));
+    let node = TestNode::start(&config).await;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let verifier = Arc::new(Stapled(std::sync::Mutex::default(), provider));
+    let client = |versions: &[&'static rustls::SupportedProtocolVersion]| {
+        let builder = ClientConfig::builder_with_protocol_versions(versions);
+        let verifier = Arc::clone(&verifier);
+        let client = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        Arc::new(client.with_no_client_auth())
+    };
+    for versions in [&[&TLS13][..], &[&TLS12]] {
+        for name in ["a.test", "b.test"] {
+            connect(node.https(), name, &client(versions))
+                .await
+                .unwrap();
+        }
+    }
+    let stapled = std::mem::take(&mut *verifier.0.lock().unwrap());
+    assert_eq!(
+        stapled,
+        [first.to_vec(), Vec::new(), first.to_vec(), Vec::new()]
+    );
+    std::fs::write(&file, second).unwrap();
+    node.until("zephyr_edge_certificate_reloads_total{outcome=\"done\"}", 1)
+        .await;
+    connect(node.https(), "a.test", &client(&[&TLS13]))
+        .await
+        .unwrap();
+    assert_eq!(*verifier.0.lock().unwrap(), [second.to_vec()]);
+    node.stop().await;
+}
+
 /// Sends bytes to a port and says what came back before it was closed.
 async fn said(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::quantity::{self, Size};
 
 /// How answers are compressed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompressionSection {
     /// What is offered; of codings that a client likes equally, the first.

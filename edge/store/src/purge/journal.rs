@@ -37,11 +37,12 @@ const MAX_PENDING: usize = 65_536;
 /// How long until a journal that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The journal's end at which purges go in.
+/// The journal's end at which purges go in. They are written down while its thread runs.
 #[derive(Debug)]
 pub(super) struct Journal {
+    path: PathBuf,
     desk: Arc<Desk>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What purges and the thread share.
@@ -65,26 +66,62 @@ struct State {
 }
 
 impl Journal {
-    /// Writes the journal anew from what is known and starts its thread.
-    pub(super) fn start(path: PathBuf, shared: Arc<Shared>) -> io::Result<Self> {
-        let desk = Arc::new(Desk {
-            state: Mutex::default(),
-            news: Condvar::new(),
-            written: watch::Sender::new(0),
-            errors: AtomicU64::new(0),
-        });
-        let (file, tick, records) = rewrite(&path, &shared, 0)?;
-        desk.state.lock().records = records;
-        desk.written.send_replace(tick);
-        let writer = Writer {
+    /// One that writes nothing yet; nobody waits for it.
+    pub(super) fn waiting(path: PathBuf) -> Self {
+        Self {
             path,
-            shared,
-            desk: Arc::clone(&desk),
-            file: Some(file),
+            desk: Arc::new(Desk {
+                state: Mutex::default(),
+                news: Condvar::new(),
+                written: watch::Sender::new(u64::MAX),
+                errors: AtomicU64::new(0),
+            }),
+            thread: Mutex::default(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the journal anew from what is known and starts its thread. On a full disk that is done as
+    /// soon as there is room: what was stored costs nobody the start.
+    pub(super) fn start(&self, shared: &Arc<Shared>) -> io::Result<()> {
+        let mut running = self.thread.lock();
+        // What comes from here on is appended, and may be in the new file already: twice is as once.
+        *self.desk.state.lock() = State::default();
+        let (file, tick, records) = match rewrite(&self.path, shared, 0) {
+            Ok((file, tick, records)) => (Some(file), tick, records),
+            Err(error) if is_full(&error) => (None, 0, 0),
+            Err(error) => return Err(error),
+        };
+        {
+            let mut state = self.desk.state.lock();
+            state.records = records;
+            state.rewrite = file.is_none();
+        }
+        self.desk.written.send_replace(tick);
+        let writer = Writer {
+            path: self.path.clone(),
+            shared: Arc::clone(shared),
+            desk: Arc::clone(&self.desk),
+            file,
         };
         let thread = std::thread::Builder::new().name("zephyr-purges".into());
-        let thread = Some(thread.spawn(|| writer.run())?);
-        Ok(Self { desk, thread })
+        *running = Some(thread.spawn(|| writer.run())?);
+        Ok(())
+    }
+
+    /// Writes what waits and ends the thread. Nobody waits for what comes after that: it ends with
+    /// the process.
+    pub(super) fn stop(&self) {
+        self.desk.state.lock().closing = true;
+        self.desk.news.notify_one();
+        let thread = self.thread.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the journal of purges ended in a panic");
+        }
+        self.desk.written.send_replace(u64::MAX);
     }
 
     pub(super) fn push(&self, record: Record) {
@@ -122,13 +159,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.desk.state.lock().closing = true;
-        self.desk.news.notify_one();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the journal of purges ended in a panic");
-        }
+        self.stop();
     }
 }
 
@@ -227,6 +258,11 @@ fn rewrite(path: &Path, shared: &Shared, oldest: u64) -> io::Result<(File, u64, 
         File::open(folder)?.sync_all()?;
     }
     Ok((file, tick, records.len() as u64))
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 fn head(hashes: Keyed) -> Vec<u8> {

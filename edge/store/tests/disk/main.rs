@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use bytes::Bytes;
 use proptest::prelude::*;
 use support::{Folder, KEY, body, fill, get, key};
-use zephyr_store::{Disk, DiskConfig, Filled, Kind, Life, NewObject, ReadError};
+use zephyr_store::{Disk, DiskConfig, Filled, Kind, Life, NewObject, Purges, ReadError};
 
 #[tokio::test]
 async fn objects_come_back_after_a_restart_as_they_were() {
@@ -304,6 +304,54 @@ async fn two_processes_do_not_share_a_folder() {
     );
     drop(purges);
     assert!(Disk::open(folder.config()).is_ok());
+}
+
+#[tokio::test]
+async fn the_folder_changes_hands_while_both_processes_purge() {
+    let folder = Folder::with(|config| config.patience = std::time::Duration::ZERO);
+    let (disk, purges) = folder.open();
+    let began = purges.begin();
+    let new_object = |number, began| NewObject {
+        began,
+        ..folder.new_object(number)
+    };
+    assert!(disk.put(new_object(1, began), Bytes::from(body(1, 1000))));
+    let waiting = Purges::beside(folder.path());
+    assert_eq!(
+        waiting.hashes().hash(&[b"a"]),
+        purges.hashes().hash(&[b"a"])
+    );
+    waiting.purge(7, Kind::Hard);
+    purges.purge(8, Kind::Hard);
+    assert!(Disk::open_for(folder.config(), &waiting).is_err());
+    disk.close();
+    purges.detach();
+    assert!(!disk.contains(1));
+    assert!(!folder.put(&disk, 3, 1000), "it is closed");
+
+    let next = Disk::open_for(folder.config(), &waiting).unwrap();
+    let found = next.load(1).await.remove(0);
+    let life = |purges: &Purges, name| purges.life(&purges.names(found.began, [name]));
+    let lives = |purges: &Purges| [7, 8, 9].map(|name| life(purges, name));
+    assert_eq!(lives(&waiting), [Life::Gone, Life::Gone, Life::Alive]);
+    let later = waiting.begin();
+    assert!(next.put(new_object(2, later), Bytes::from(body(2, 1000))));
+    next.flush().await;
+    // The first one gets it back: what it purged meanwhile is gone.
+    purges.purge(9, Kind::Hard);
+    next.close();
+    waiting.detach();
+    let disk = Disk::open_for(folder.config(), &purges).unwrap();
+    let of_next = disk.load(2).await.remove(0);
+    assert_eq!(of_next.began, later);
+    let names = |name| purges.names(later, [name]);
+    assert_eq!(purges.life(&names(9)), Life::Gone);
+    assert_eq!(purges.life(&names(10)), Life::Alive);
+    assert_eq!(get(&disk, 1).await.unwrap(), body(1, 1000));
+    drop((disk, purges));
+    // And all of it is written down.
+    let (_disk, purges) = folder.open();
+    assert_eq!(lives(&purges), [Life::Gone; 3]);
 }
 
 #[tokio::test]

@@ -32,15 +32,27 @@ impl TestNode {
         config: &str,
         secrets: Secrets,
     ) -> anyhow::Result<Self> {
+        let more = Options {
+            secrets,
+            ..Options::default()
+        };
+        Self::start_with(data_dir, config, more).await
+    }
+
+    /// The same, with more than secrets.
+    pub(crate) async fn start_with(
+        data_dir: TempDir,
+        config: &str,
+        more: Options,
+    ) -> anyhow::Result<Self> {
         let file = data_dir.path().join("zephyr.toml");
         std::fs::write(&file, whole(data_dir.path(), config)).unwrap();
         let options = Options {
-            secrets,
             reread: Some(Arc::new({
                 let file = file.clone();
                 move || read(&file)
             })),
-            ..Options::default()
+            ..more
         };
         let config = read(&file)?;
         let node = Node::start_with(config, options).await?;
@@ -102,6 +114,12 @@ impl TestNode {
         };
         let reached = tokio::time::timeout(PATIENCE, reached).await;
         reached.unwrap_or_else(|_| panic!("{line} does not become what it should be"));
+    }
+
+    /// Ends as a node does that another one has taken over from.
+    pub(crate) async fn leave(self) {
+        self.node.handed_over().await;
+        self.node.leave().await;
     }
 
     /// Stops the node; its data folder stays.
