@@ -263,6 +263,12 @@ impl Disk {
         self.inner.index.lock().contains(hash)
     }
 
+    /// Whether this variant of a hash is there. Does not touch the disk.
+    #[must_use]
+    pub fn has(&self, hash: u64, variant: u64) -> bool {
+        self.inner.index.lock().id_of(hash, variant).is_some()
+    }
+
     /// All objects of a hash, oldest first, without their bodies. Those whose bytes are damaged are
     /// left out, and dropped.
     pub fn load(&self, hash: u64) -> impl Future<Output = Vec<Loaded>> + Send + 'static {

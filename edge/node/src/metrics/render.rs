@@ -289,6 +289,18 @@ fn cache(text: &mut Text, node: &Shared) {
         "Entries that had to make room in memory.",
         stats.evicted,
     );
+    text.single(
+        "zephyr_edge_cache_slice_hits_total",
+        "counter",
+        "Slices of large answers that came from the cache.",
+        stats.slice_hits,
+    );
+    text.single(
+        "zephyr_edge_cache_slice_fills_total",
+        "counter",
+        "Slices of large answers that lacked and were fetched.",
+        stats.slice_fills,
+    );
     if let Some(disk) = node.cache.disk_stats() {
         cache_on_disk(text, &disk);
     }
