@@ -17,6 +17,7 @@ use super::body::{Composed, Failed, Next, Piece, Source};
 use crate::body::Body;
 use crate::cache::Fetch;
 use crate::cache::flight::{Boarding, Landing};
+use crate::cache::stored::Stored;
 use crate::exchange::Exchange;
 
 /// A request that has waited so often for the same slice fetches it on its own.
@@ -122,27 +123,21 @@ impl Walk {
                     let left = give_up.saturating_duration_since(Instant::now());
                     let landed = landing.wait_for(|landing| !matches!(landing, Landing::Flying));
                     waits += 1;
-                    match tokio::time::timeout(left, landed).await {
-                        Ok(Ok(how)) => {
-                            let how = how.clone();
-                            if let Landing::Follow(stored) = &how
-                                && stored.body.is_there()
-                                && cache.tags.alive(&stored.names)
-                            {
-                                let body = stored.body.part(low, high);
-                                give(permit, body, high - low + 1, Source::Other);
-                                // Who fetches this one goes on with the next, not who follows.
-                                tokio::select! {
-                                    _ = landing.wait_for(has_landed) => {}
-                                    () = self.to.closed() => return Err(Failed::Left),
-                                }
-                                return Ok(number + 1);
+                    let how = tokio::time::timeout(left, landed).await;
+                    match how.map(|landed| landed.map(|landing| landing.clone())) {
+                        Ok(Ok(Landing::Follow(stored))) if self.may_follow(&stored) => {
+                            let body = stored.body.part(low, high);
+                            give(permit, body, high - low + 1, Source::Other);
+                            // Who fetches this one goes on with the next, not who follows.
+                            tokio::select! {
+                                _ = landing.wait_for(has_landed) => {}
+                                () = self.to.closed() => return Err(Failed::Left),
                             }
-                            alone = !matches!(how, Landing::Landed);
+                            return Ok(number + 1);
                         }
-                        // It has landed, and left nothing to tell.
-                        Ok(Err(_)) => {}
-                        Err(_) => alone = true,
+                        // It has ended, and perhaps left nothing to tell how.
+                        Ok(Ok(Landing::Landed) | Err(_)) => {}
+                        Ok(Ok(_)) | Err(_) => alone = true,
                     }
                     alone |= waits >= MAX_WAITS;
                     continue;
@@ -150,6 +145,10 @@ impl Walk {
             };
             return self.run(number, pilot, permit).await;
         }
+    }
+
+    fn may_follow(&self, stored: &Stored) -> bool {
+        stored.body.is_there() && self.sliced.cache.tags.alive(&stored.names)
     }
 
     /// The client's bytes of a slice, counted from its beginning.
