@@ -13,4 +13,4 @@ pub(crate) use client::{Answer, Connection, PATIENCE, get, raw, request};
 pub(crate) use dns::TestDns;
 pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use node::TestNode;
-pub(crate) use upstream::{RawUpstream, TestUpstream, answer};
+pub(crate) use upstream::{RawUpstream, Seen, TestUpstream, answer};

@@ -102,7 +102,12 @@ impl Walk {
             if let Some(bytes) = self.sliced.find(number, low, high).await {
                 cache.slice_hits.fetch_add(1, Relaxed);
                 let length = bytes.len() as u64;
-                give(permit, Body::full(bytes), length, Source::Store);
+                let source = if waits == 0 {
+                    Source::Store
+                } else {
+                    Source::Other
+                };
+                give(permit, Body::full(bytes), length, source);
                 return Ok(number + 1);
             }
             let boarding = if alone {
