@@ -4,7 +4,7 @@
 //! * [`way`]: has the cache anything to do with this request?
 //! * [`key`]: which requests ask for the same thing (section 2)
 //! * [`storable`]: may this answer be stored? (section 3)
-//! * [`part`]: what is a part of an answer good for? (sections 3.3 and 3.4)
+//! * [`part`], [`slices`]: what is a part of an answer good for? (sections 3.3 and 3.4)
 //! * [`freshness`], [`age`], [`targeted`], [`surrogate`]: for how long is it fresh? (section 4.2, RFC
 //!   9213)
 //! * [`reuse`], [`request`]: may a stored answer be given to this request? (section 4, RFC 5861)
@@ -34,6 +34,7 @@ pub mod range;
 pub mod request;
 pub mod reuse;
 pub mod revalidate;
+pub mod slices;
 pub mod status;
 pub mod storable;
 pub mod stored;
@@ -51,6 +52,7 @@ pub use part::Part;
 pub use purge::Purge;
 pub use request::RequestDirectives;
 pub use reuse::{Look, Reuse};
+pub use slices::Slices;
 pub use status::Status;
 pub use storable::{Candidate, NotStorable};
 pub use stored::Head;

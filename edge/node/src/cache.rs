@@ -3,6 +3,7 @@
 //! One cache serves all workers. It keeps answers in memory, in shards with a lock each that is never
 //! held over an await ([`shard`]), and on disk when it is given a folder ([`shelf`]). A miss streams to
 //! its client while it is collected ([`fill`]); others that ask for the same follow it ([`flight`]).
+//! What is too large to be one piece is stored in slices ([`slices`]).
 //! Purging marks names and touches no entry ([`tags`]).
 //!
 //! What a filter wrote for one client (`pending`) is not here: the pipeline applies it later.
@@ -23,6 +24,7 @@ mod rest;
 mod serve;
 mod shard;
 mod shelf;
+mod slices;
 mod splice;
 mod stored;
 mod tags;
@@ -53,8 +55,11 @@ pub use zephyr_store::{DiskConfig, DiskStats, OpenError};
 pub struct CacheConfig {
     /// What all stored answers may take, in bytes.
     pub max_bytes: u64,
-    /// Larger answers pass through unstored.
+    /// Larger answers are not stored as one piece.
     pub max_object_bytes: u64,
+    /// Those are stored in slices of this size, when they have a strong entity tag; at most as large as
+    /// what memory holds. 0: they pass through.
+    pub slice_bytes: u64,
     /// Answers kept per key for different `Vary` fields.
     pub max_variants: usize,
     /// How long a miss waits for another one's answer.
@@ -76,6 +81,10 @@ pub struct CacheStats {
     pub bytes: u64,
     /// Keys whose answers had to make room.
     pub evicted: u64,
+    /// Slices of large answers that came from the store.
+    pub slice_hits: u64,
+    /// Slices of large answers that lacked, and were fetched to be stored.
+    pub slice_fills: u64,
 }
 
 /// The cache of a node.
@@ -90,6 +99,10 @@ pub struct Cache {
     largest: u64,
     /// The largest that is held in memory.
     largest_in_memory: usize,
+    /// Larger answers than the largest are cut into slices of this size; 0: they are not.
+    slice_bytes: u64,
+    slice_hits: AtomicU64,
+    slice_fills: AtomicU64,
     tier: tier::Tier,
     /// Bytes of answers that are on their way into the store.
     filling: AtomicUsize,
@@ -189,6 +202,9 @@ impl Cache {
             clock,
             largest,
             largest_in_memory: in_memory,
+            slice_bytes: config.slice_bytes.min(in_memory as u64),
+            slice_hits: AtomicU64::new(0),
+            slice_fills: AtomicU64::new(0),
             tier,
             filling: AtomicUsize::new(0),
         })
@@ -245,7 +261,11 @@ impl Cache {
 
     /// What has happened, and what there is.
     pub fn stats(&self) -> CacheStats {
-        let mut stats = CacheStats::default();
+        let mut stats = CacheStats {
+            slice_hits: self.slice_hits.load(Relaxed),
+            slice_fills: self.slice_fills.load(Relaxed),
+            ..CacheStats::default()
+        };
         for slot in &self.slots {
             stats.hits += slot.hits.load(Relaxed);
             stats.misses += slot.misses.load(Relaxed);

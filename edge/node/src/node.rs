@@ -431,6 +431,7 @@ fn open_cache(
     let memory = CacheConfig {
         max_bytes: config.max_bytes.0,
         max_object_bytes: config.max_object_bytes.0,
+        slice_bytes: config.slice_bytes.0,
         max_variants: config.max_variants as usize,
         collapse_timeout: config.collapse_timeout,
         status_key: config.status_key,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
+use zephyr_cache::Slices;
 use zephyr_store::{Disk, Fill, Follower, Object, ReadError, Reader};
 
 use crate::body::Body;
@@ -22,6 +23,8 @@ pub(super) enum Content {
     Disk(Arc<Disk>, Object),
     /// It is on its way; with its length, when that is known.
     Filling(Fill, Option<u64>),
+    /// It is stored in slices, each by itself: [`super::slices`] reads it.
+    Slices(Slices),
 }
 
 impl Content {
@@ -31,6 +34,7 @@ impl Content {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Disk(_, object) => object.length(),
             Self::Filling(fill, length) => length.unwrap_or_else(|| fill.length().0),
+            Self::Slices(slices) => slices.complete(),
         }
     }
 
@@ -39,14 +43,14 @@ impl Content {
         match self {
             Self::Memory(bytes) => bytes.len(),
             Self::Disk(..) => size_of::<Object>(),
-            Self::Filling(..) => 0,
+            Self::Filling(..) | Self::Slices(_) => 0,
         }
     }
 
     /// Whether it can still be read.
     pub(super) fn is_there(&self) -> bool {
         match self {
-            Self::Memory(_) => true,
+            Self::Memory(_) | Self::Slices(_) => true,
             Self::Disk(_, object) => object.is_there(),
             Self::Filling(fill, _) => fill.is_open(),
         }
@@ -90,6 +94,7 @@ impl Content {
                 let left = length.map(|length| part.end.min(length).saturating_sub(part.start));
                 (fill.follow(part).map(Source::Filling), left)
             }
+            Self::Slices(_) => (None, None),
         };
         let source = source.unwrap_or(Source::Gone);
         Body::stream(Streamed {

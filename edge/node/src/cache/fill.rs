@@ -36,18 +36,19 @@ const DISK_PATIENCE: Duration = Duration::from_secs(1);
 const FILLING_SHARE: u64 = 4;
 
 /// What a body on its way takes of the memory for all of them, until dropped.
-struct Weight {
+#[derive(Debug)]
+pub(super) struct Weight {
     cache: Arc<Cache>,
     own: usize,
 }
 
 impl Weight {
-    fn new(cache: Arc<Cache>) -> Self {
+    pub(super) fn new(cache: Arc<Cache>) -> Self {
         Self { cache, own: 0 }
     }
 
     /// Takes a chunk; false when that is too much for all.
-    fn add(&mut self, chunk: usize) -> bool {
+    pub(super) fn add(&mut self, chunk: usize) -> bool {
         // Chunks of a few bytes cost more than those bytes.
         let weight = chunk + 64;
         let filling = self.cache.filling.fetch_add(weight, Relaxed) + weight;
@@ -292,7 +293,7 @@ async fn pump(mut body: Body, mut filling: Filling) {
 }
 
 /// What a body does next.
-enum Next {
+pub(super) enum Next {
     Frame(Frame<Bytes>),
     End,
     Broken(BoxError),
@@ -301,7 +302,7 @@ enum Next {
 
 /// Upstreams have a limit of their own for how long they may be silent; this one is for bodies that
 /// have none, while others wait for them.
-async fn next(body: &mut Body, awaited: bool) -> Next {
+pub(super) async fn next(body: &mut Body, awaited: bool) -> Next {
     let frame = if awaited {
         match tokio::time::timeout(PATIENCE, body.frame()).await {
             Ok(frame) => frame,

@@ -10,7 +10,8 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body::Body as _;
 use zephyr_cache::reuse::{self, Failure};
 use zephyr_cache::{
-    Candidate, Head, NotStorable, Part, Selection, Status, conditional, name, revalidate, surrogate,
+    Candidate, Head, NotStorable, Part, Selection, Status, conditional, name, revalidate, slices,
+    surrogate,
 };
 
 use super::flight::{PASS, PASS_FAILURE, Pilot};
@@ -20,7 +21,7 @@ use super::lookup::Forward;
 use super::rest::Rest;
 use super::stored::Stored;
 use super::tags::Names;
-use super::{Cache, Fetch, Served, answer, fill};
+use super::{Cache, Fetch, Served, answer, content, fill};
 use crate::body::Body;
 use crate::error::{ProxyError, Source};
 use crate::exchange::Exchange;
@@ -39,6 +40,8 @@ pub(super) struct Errand<'a> {
     pub(super) variants: Vec<Arc<Stored>>,
     /// When others wait for this one.
     pub(super) pilot: Option<Pilot>,
+    /// No client waits for the answer.
+    pub(super) for_nobody: bool,
 }
 
 impl<'a> Errand<'a> {
@@ -51,6 +54,21 @@ impl<'a> Errand<'a> {
             part: forward.part,
             variants: forward.variants,
             pilot,
+            for_nobody: false,
+        }
+    }
+
+    /// An errand that nothing stored is of use for, and that nobody waits for.
+    pub(super) fn as_asked(key: &'a Key, reason: &'static str) -> Self {
+        Self {
+            key,
+            flight: key.hash(),
+            reason,
+            validate: None,
+            part: None,
+            variants: Vec::new(),
+            pilot: None,
+            for_nobody: false,
         }
     }
 }
@@ -110,7 +128,7 @@ impl Cache {
                 asked,
                 arrived: self.now(),
             };
-            if let Some(answer) = self.in_place_of(x, &errand, &result, trip.arrived) {
+            if let Some(answer) = self.in_place_of(x, &errand, &result, trip.arrived, fetch) {
                 return Ok(answer);
             }
             let (parts, body) = result
@@ -134,7 +152,19 @@ impl Cache {
                         return Err(ProxyError::unasked_not_modified());
                     };
                     if revalidate::is_about(&parts.headers, &stored.head.headers) {
-                        return Ok(self.freshen(x, errand, &stored, &parts, trip));
+                        let (key, reason, for_nobody) =
+                            (errand.key, errand.reason, errand.for_nobody);
+                        let answer = self.freshen(x, errand, &stored, &parts, trip, fetch);
+                        let (parts, body) = answer;
+                        if stored.slices().is_none() || for_nobody {
+                            return Ok((parts, body));
+                        }
+                        if let Ok(body) = content::primed(body).await {
+                            return Ok((parts, body));
+                        }
+                        // It cannot be put together: as the client asked, then.
+                        errand = Errand::as_asked(key, reason);
+                        continue;
                     }
                     // RFC 9111, section 4.3.4: it is about an answer that is not here. Once more,
                     // and for the whole.
@@ -142,7 +172,7 @@ impl Cache {
                 }
                 (Question::Variants, StatusCode::NOT_MODIFIED) => {
                     if let Some(stored) = named(&errand.variants, &parts.headers) {
-                        return Ok(self.freshen(x, errand, &stored, &parts, trip));
+                        return Ok(self.freshen(x, errand, &stored, &parts, trip, fetch));
                     }
                     errand.variants.clear();
                 }
@@ -161,7 +191,7 @@ impl Cache {
     fn question(&self, x: &Exchange, errand: &Errand<'_>, request: &mut HeaderMap) -> Question {
         let own = &x.request.headers;
         if let Some(stored) = &errand.validate {
-            strip_conditions(request, stored.part.is_some());
+            strip_conditions(request, stored.part.is_some() || stored.slices().is_some());
             return Question::Validate(revalidate::ask(request, &stored.head.headers));
         }
         let part = errand.part.as_ref();
@@ -183,11 +213,12 @@ impl Cache {
 
     /// A stale answer in the place of a failure (RFC 5861, section 4; RFC 9111, section 4.2.4).
     pub(super) fn in_place_of(
-        &self,
+        self: &Arc<Self>,
         x: &Exchange,
         errand: &Errand<'_>,
         result: &Result<http::Response<Body>, ProxyError>,
         now: Duration,
+        fetch: &Rc<dyn Fetch>,
     ) -> Option<(Parts, Body)> {
         let stored = errand.validate.as_ref()?;
         let failure = match result {
@@ -195,7 +226,9 @@ impl Cache {
             Err(error) => (error.source == Source::Upstream).then_some(Failure::Unreachable),
         };
         let serves = |failure| reuse::serves_errors(&stored.freshness, now, failure);
-        let may = failure.is_some_and(serves) && self.tags.alive(&stored.names);
+        let may = failure.is_some_and(serves)
+            && self.tags.alive(&stored.names)
+            && self.has_all_of(errand.key, x, stored);
         if !may {
             return None;
         }
@@ -208,8 +241,7 @@ impl Cache {
             detail: Some("stale-if-error"),
             ..Status::default()
         };
-        let (method, request) = (&x.request.method, &x.request.headers);
-        Some(answer::from_store(stored, method, request, now, &status))
+        Some(self.answer_from(errand.key, x, stored, now, &status, fetch))
     }
 
     /// A 304 makes the stored answer fresh again (RFC 9111, section 4.3.4).
@@ -220,6 +252,7 @@ impl Cache {
         stored: &Arc<Stored>,
         parts: &Parts,
         trip: Trip,
+        fetch: &Rc<dyn Fetch>,
     ) -> (Parts, Body) {
         let headers = revalidate::freshened(&stored.head, &parts.headers, trip.arrived);
         let status = stored.head.status;
@@ -256,8 +289,8 @@ impl Cache {
             stored: kept,
             ..Status::default()
         };
-        let method = &x.request.method;
-        let (mut given, body) = answer::from_store(&fresh, method, request, trip.arrived, &status);
+        let (mut given, body) =
+            self.answer_from(errand.key, x, &fresh, trip.arrived, &status, fetch);
         revalidate::hand_on(&mut given.headers, &headers, &parts.headers);
         (given, body)
     }
@@ -273,7 +306,8 @@ impl Cache {
     ) -> (Parts, Body) {
         answer::set_date(&mut parts.headers, trip.arrived);
         let request = &x.request.headers;
-        let assessed = if length(&parts.headers, &body) > self.largest {
+        let cuts = self.cuts(request, &parts);
+        let assessed = if cuts.is_none() && length(&parts.headers, &body) > self.largest {
             Err(NotStorable::TooLarge)
         } else {
             assess(x, parts.status, &parts.headers, trip)
@@ -293,20 +327,31 @@ impl Cache {
                     // What the trip took counts as well (section 4.2.3).
                     parts.headers.insert(header::AGE, age.into());
                 }
-                let is_part = parts.status == StatusCode::PARTIAL_CONTENT;
+                let is_part = parts.status == StatusCode::PARTIAL_CONTENT && cuts.is_none();
+                let head = match cuts {
+                    Some((_, slices)) => {
+                        let (headers, complete) = (&parts.headers, slices.complete());
+                        let headers = slices::of_the_whole(parts.status, headers, complete);
+                        Head::new(StatusCode::OK, &headers)
+                    }
+                    None => Head::new(parts.status, &parts.headers),
+                };
                 let keep = Keep {
                     cache: Arc::clone(self),
                     key: errand.key.clone(),
                     flight: errand.flight,
                     request: request.clone(),
-                    head: Head::new(parts.status, &parts.headers),
+                    head,
                     part: is_part.then(|| Part::of(request, &parts.headers)).flatten(),
                     freshness,
                     selection,
                     names: self.names(x, &parts.headers, trip.began),
                     pilot: errand.pilot,
                 };
-                fill::collect(body, keep).await
+                match cuts {
+                    Some((part, slices)) => Self::pass_in_slices(keep, part, slices, body),
+                    None => fill::collect(body, keep).await,
+                }
             }
             (assessed, _) => {
                 let why = assessed.err().unwrap_or(NotStorable::Vary);
@@ -394,7 +439,9 @@ fn cut_off(mut error: ProxyError, errand: &Errand<'_>) -> ProxyError {
 /// Takes off the client's conditions, which the cache answers itself.
 fn strip_conditions(request: &mut HeaderMap, keep_range: bool) {
     for name in &conditional::CONDITIONS {
-        if !(keep_range && *name == header::RANGE) {
+        // A range is of the version that the client names beside it, or of none.
+        let is_range = *name == header::RANGE || *name == header::IF_RANGE;
+        if !(keep_range && is_range) {
             request.remove(name);
         }
     }

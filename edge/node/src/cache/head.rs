@@ -28,7 +28,7 @@ impl Cache {
             asked,
             arrived: self.now(),
         };
-        if let Some(answer) = self.in_place_of(x, &errand, &result, trip.arrived) {
+        if let Some(answer) = self.in_place_of(x, &errand, &result, trip.arrived, fetch) {
             return Ok(answer);
         }
         let (mut parts, body) = result
@@ -37,7 +37,7 @@ impl Cache {
         let stored = errand.validate.clone();
         if let Some(stored) = stored.filter(|_| parts.status == StatusCode::OK) {
             if revalidate::after_head(&stored.head, &parts.headers, trip.arrived).is_some() {
-                return Ok(self.freshen(x, errand, &stored, &parts, trip));
+                return Ok(self.freshen(x, errand, &stored, &parts, trip, fetch));
             }
             // It is about another version: what is stored is history.
             self.drop_stored(errand.key, &x.request.headers);

@@ -66,6 +66,14 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// A key of this text.
+    pub(super) fn new(text: &[u8], hasher: &RandomState) -> Self {
+        Self {
+            hash: hasher.hash_one(text),
+            text: text.into(),
+        }
+    }
+
     pub(super) fn as_ref(&self) -> KeyRef<'_> {
         KeyRef {
             hash: self.hash,

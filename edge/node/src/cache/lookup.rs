@@ -26,11 +26,11 @@ pub(super) enum Look {
 /// A stored answer that may be given.
 pub(super) struct Given {
     pub(super) stored: Arc<Stored>,
-    freshness: Freshness,
-    now: Duration,
+    pub(super) freshness: Freshness,
+    pub(super) now: Duration,
     /// Whether it is to be refreshed behind the client's back.
     pub(super) refresh: bool,
-    detail: Option<&'static str>,
+    pub(super) detail: Option<&'static str>,
 }
 
 /// Why a request has to go on.

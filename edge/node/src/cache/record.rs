@@ -1,25 +1,31 @@
 //! What of a stored answer is written to disk before its body: all but its key.
 //!
-//! Little-endian: `version u8 · flags u8 · status u16`, the lifetime, the part, then lists that begin
+//! Little-endian: `version u8 · flags u8 · status u16`, the lifetime, the part or how the body is cut (the
+//! size of a slice, nothing, the length of the whole), then lists that begin
 //! with their lengths: names, fields of the answer, fields of the request that select it.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::time::Duration;
-use zephyr_cache::{Freshness, Head, Part, Selection};
+use zephyr_cache::{Freshness, Head, Part, Selection, Slices};
 
 const VERSION: u8 = 1;
+/// Of the head of a sliced answer, which who knows the first only must not take for one without a body.
+const SLICED_VERSION: u8 = 2;
 const NO_CACHE: u8 = 1;
 const MUST_REVALIDATE: u8 = 2;
 const IS_PART: u8 = 4;
 const HAS_COMPLETE: u8 = 8;
 const HAS_BEFORE: u8 = 16;
+const IS_SLICED: u8 = 32;
 
 /// An answer without its body.
 pub(super) struct Record {
     pub(super) head: Head,
     pub(super) freshness: Freshness,
     pub(super) part: Option<Part>,
+    /// How the body is cut, when it is not with this.
+    pub(super) slices: Option<Slices>,
     pub(super) selection: Selection,
     /// The hashes of its names.
     pub(super) names: Vec<u64>,
@@ -29,20 +35,21 @@ pub(super) struct Record {
 pub(super) fn write(
     head: &Head,
     freshness: &Freshness,
-    part: Option<Part>,
+    (part, slices): (Option<Part>, Option<Slices>),
     names: impl ExactSizeIterator<Item = u64>,
     (selection, request): (&Selection, &HeaderMap),
 ) -> Vec<u8> {
     let mut to = Vec::with_capacity(1024);
     let flag = |set: bool, flag| if set { flag } else { 0 };
     let complete = part.and_then(|part| part.complete);
-    to.push(VERSION);
+    to.push(slices.map_or(VERSION, |_| SLICED_VERSION));
     to.push(
         flag(freshness.no_cache, NO_CACHE)
             | flag(freshness.must_revalidate, MUST_REVALIDATE)
             | flag(part.is_some(), IS_PART)
             | flag(complete.is_some(), HAS_COMPLETE)
-            | flag(head.before.is_some(), HAS_BEFORE),
+            | flag(head.before.is_some(), HAS_BEFORE)
+            | flag(slices.is_some(), IS_SLICED),
     );
     to.extend_from_slice(&head.status.as_u16().to_le_bytes());
     to.extend_from_slice(&freshness.arrived.as_secs().to_le_bytes());
@@ -58,7 +65,11 @@ pub(super) fn write(
         .iter()
         .for_each(|value| to.extend_from_slice(&value.to_le_bytes()));
     let (first, last) = part.map_or((0, 0), |part| (part.first, part.last));
-    for value in [first, last, complete.unwrap_or(0)] {
+    let places = match slices {
+        Some(slices) => [slices.size(), 0, slices.complete()],
+        None => [first, last, complete.unwrap_or(0)],
+    };
+    for value in places {
         to.extend_from_slice(&value.to_le_bytes());
     }
     to.extend_from_slice(&(names.len() as u32).to_le_bytes());
@@ -120,6 +131,11 @@ pub(super) fn read(bytes: Bytes) -> Option<Record> {
         last,
         complete: (flags & HAS_COMPLETE != 0).then_some(complete),
     });
+    let slices = if flags & IS_SLICED == 0 {
+        None
+    } else {
+        Some(Slices::new(complete, first)?)
+    };
     let names = (0..from.u32()?)
         .map(|_| from.u64())
         .collect::<Option<_>>()?;
@@ -141,6 +157,7 @@ pub(super) fn read(bytes: Bytes) -> Option<Record> {
         head,
         freshness,
         part,
+        slices,
         selection: Selection::by(&selecting, &request),
         names,
     })
@@ -161,7 +178,12 @@ impl From {
 
     fn start(&mut self) -> Option<u8> {
         let [version, flags] = self.array()?;
-        (version == VERSION).then_some(flags)
+        let known = if flags & IS_SLICED == 0 {
+            VERSION
+        } else {
+            SLICED_VERSION
+        };
+        (version == known).then_some(flags)
     }
 
     fn u16(&mut self) -> Option<u16> {
@@ -230,7 +252,7 @@ mod tests {
         let bytes = write(
             &head,
             &freshness,
-            part,
+            (part, None),
             [8, 9].into_iter(),
             (&selection, &request),
         );
@@ -255,6 +277,27 @@ mod tests {
                 "cut at {end}"
             );
         }
+    }
+
+    #[test]
+    fn a_sliced_answer_is_read_as_one() {
+        let (headers, request) = (HeaderMap::new(), HeaderMap::new());
+        let selection = Selection::new(&headers, &request).unwrap();
+        let freshness = read(written().into()).unwrap().freshness;
+        let (head, slices) = (
+            Head::new(StatusCode::OK, &headers),
+            Slices::new(10 << 30, 1 << 20),
+        );
+        let by = (&selection, &request);
+        let mut bytes = write(&head, &freshness, (None, slices), std::iter::empty(), by);
+        let record = read(bytes.clone().into()).unwrap();
+        assert_eq!((record.part, record.slices), (None, slices));
+        assert_eq!(
+            bytes[0], SLICED_VERSION,
+            "who does not know slices reads nothing"
+        );
+        bytes[0] = VERSION;
+        assert!(read(bytes.into()).is_none());
     }
 
     #[test]

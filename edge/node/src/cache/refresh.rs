@@ -50,6 +50,7 @@ impl Cache {
                 part: None,
                 variants: Vec::new(),
                 pilot: Some(pilot),
+                for_nobody: true,
             };
             if let Err(error) = cache.forward(&mut fork, &fetch, errand).await {
                 cache.pass_flight(key.hash(), flight, PASS_FAILURE);

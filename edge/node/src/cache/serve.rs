@@ -9,6 +9,7 @@ use http::Method;
 use http_body::Body as _;
 use zephyr_cache::{RequestDirectives, Status, Way, key, way};
 
+use super::content::Content;
 use super::flight::{Boarding, Landing, PASS};
 use super::forward::{Errand, copy};
 use super::key::{Key, Probe};
@@ -114,6 +115,18 @@ impl Cache {
                     if given.refresh {
                         self.refresh(&key, x, &given.stored, fetch);
                     }
+                    if let Content::Slices(slices) = given.stored.body {
+                        let given = (&given, slices);
+                        let only_stored = directives.only_if_cached;
+                        let served = self
+                            .give_slices(&key, x, given, waited, only_stored, fetch)
+                            .await;
+                        if let Some(served) = served {
+                            return served;
+                        }
+                        let errand = Errand::as_asked(&key, "partial");
+                        return self.forward(x, fetch, errand).await;
+                    }
                     match self.hand_over(&key, x, given, waited).await {
                         Some(served) => return served,
                         None => {
@@ -181,6 +194,10 @@ impl Cache {
                     continue;
                 }
             };
+            let mut forward = forward;
+            if let Some(part) = forward.part.take() {
+                forward.part = self.brought(&key, part).await;
+            }
             return self
                 .forward(x, fetch, Errand::of(&key, forward, pilot))
                 .await;

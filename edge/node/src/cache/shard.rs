@@ -31,6 +31,16 @@ impl Weigh for Entry {
 }
 
 impl Entry {
+    fn covering(
+        &self,
+        low: u64,
+        high: u64,
+        alive: impl Fn(&Stored) -> bool,
+    ) -> Option<&Arc<Stored>> {
+        let mut all = self.variants.iter().rev();
+        all.find(|stored| stored.covers(low, high) && stored.body.is_there() && alive(stored))
+    }
+
     fn is_useful(&self, alive: &impl Fn(&Stored) -> bool) -> bool {
         self.variants.iter().any(|stored| alive(stored))
     }
@@ -112,6 +122,38 @@ impl Shard {
         })
     }
 
+    /// A slice, or a part of one, that has all bytes from `low` to `high`. It counts as used.
+    pub(super) fn slice(
+        &mut self,
+        key: KeyRef<'_>,
+        low: u64,
+        high: u64,
+        alive: impl Fn(&Stored) -> bool,
+    ) -> Option<Arc<Stored>> {
+        let same = |entry: &Entry| entry.key.as_ref() == key;
+        let pick = |entry: &Entry| entry.covering(low, high, alive).map(Arc::clone);
+        self.table.pick(key.hash, same, pick)
+    }
+
+    /// Whether there is one.
+    pub(super) fn has_slice(
+        &self,
+        key: KeyRef<'_>,
+        low: u64,
+        high: u64,
+        alive: impl Fn(&Stored) -> bool,
+    ) -> bool {
+        let same = |entry: &Entry| entry.key.as_ref() == key;
+        let entry = self.table.peek(key.hash, same);
+        entry.is_some_and(|entry| entry.covering(low, high, alive).is_some())
+    }
+
+    /// Counts what there is of a key as used.
+    pub(super) fn touch(&mut self, key: KeyRef<'_>) {
+        let same = |entry: &Entry| entry.key.as_ref() == key;
+        self.table.pick(key.hash, same, |_| Some(()));
+    }
+
     /// Stores an answer; it takes the place of those for the same requests, but for other parts. Tells
     /// whether there is room for it.
     pub(super) fn insert(
@@ -184,6 +226,17 @@ impl Shard {
     /// Drops this answer.
     pub(super) fn remove_one(&mut self, key: KeyRef<'_>, one: &Arc<Stored>) {
         self.retain(key, |stored| !std::ptr::eq(stored, &raw const **one));
+    }
+
+    /// Drops the answers of a key that are like this; tells whether there were any.
+    pub(super) fn remove_where(&mut self, key: KeyRef<'_>, is: impl Fn(&Stored) -> bool) -> bool {
+        let same = |entry: &Entry| entry.key.as_ref() == key;
+        let entry = self.table.peek(key.hash, same);
+        let found = entry.is_some_and(|entry| entry.variants.iter().any(|stored| is(stored)));
+        if found {
+            self.retain(key, |stored| !is(stored));
+        }
+        found
     }
 
     /// Drops everything; tells how many keys that were.

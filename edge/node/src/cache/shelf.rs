@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use zephyr_cache::{Part, Selection};
 use zephyr_store::{Disk, Loaded, NewObject, Object};
 
 use super::content::{self, Content};
@@ -20,22 +21,80 @@ impl Cache {
         if !matches!(look, Look::Forward(forward) if forward.is_miss()) {
             return false;
         }
-        let Some(disk) = self.tier.get() else {
+        let stored = self.on_disk_of(key).await;
+        if stored.is_empty() {
             return false;
+        }
+        let alive = |stored: &Stored| self.tags.alive(&stored.names);
+        let mut shard = self.slot(key.hash()).shard.lock();
+        shard.bring(key, stored, alive)
+    }
+
+    /// What is on disk for a key, oldest first, without bodies.
+    pub(super) async fn on_disk_of(&self, key: &Key) -> Vec<Arc<Stored>> {
+        let Some(disk) = self.tier.get() else {
+            return Vec::new();
         };
         let hash = self.disk_hash(key);
         if !disk.contains(hash) {
-            return false;
+            return Vec::new();
         }
         let loaded = disk.load(hash).await;
         let own = |loaded: &Loaded| loaded.key == key.text();
         let stored = loaded.into_iter().filter(own);
-        let stored: Vec<_> = stored
+        stored
             .filter_map(|loaded| self.read(&disk, loaded))
-            .collect();
-        let alive = |stored: &Stored| self.tags.alive(&stored.names);
+            .collect()
+    }
+
+    /// Whether the whole of a slice is on disk, as far as the index knows.
+    pub(super) fn has_slice_on_disk(&self, key: &Key) -> bool {
+        let Some(disk) = self.tier.get() else {
+            return false;
+        };
+        disk.has(
+            self.disk_hash(key),
+            self.disk_variant(&Selection::default(), None),
+        )
+    }
+
+    /// The same with all of its body in memory, which must be allowed to be there. None when it cannot
+    /// be read.
+    pub(super) async fn read_whole(&self, stored: &Arc<Stored>) -> Option<Arc<Stored>> {
+        let Content::Disk(disk, object) = &stored.body else {
+            return Some(Arc::clone(stored));
+        };
+        let bytes = disk.read(object, 0..u64::MAX)?.all().await.ok()?;
+        Some(Arc::new(stored.with_body(Content::Memory(bytes))))
+    }
+
+    /// A stored part with its body in memory, so that it can be continued; as it is when that is too
+    /// large to be there, none when it cannot be read.
+    pub(super) async fn brought(&self, key: &Key, part: Arc<Stored>) -> Option<Arc<Stored>> {
+        match &part.body {
+            Content::Disk(_, object) if object.length() <= self.largest_in_memory as u64 => {
+                let read = self.read_whole(&part).await;
+                self.put_back(key, &part, read)
+            }
+            _ => Some(part),
+        }
+    }
+
+    /// Puts what was read from disk in its place in memory; what could not be read goes.
+    fn put_back(
+        &self,
+        key: &Key,
+        old: &Arc<Stored>,
+        read: Option<Arc<Stored>>,
+    ) -> Option<Arc<Stored>> {
+        let Some(stored) = read else {
+            self.drop_one(key, old);
+            return None;
+        };
         let mut shard = self.slot(key.hash()).shard.lock();
-        shard.bring(key, stored, alive)
+        let alive = |stored: &Stored| self.tags.alive(&stored.names);
+        shard.replace(key, old, Arc::clone(&stored), alive);
+        Some(stored)
     }
 
     /// An answer from its record; one that was purged is dropped.
@@ -50,7 +109,15 @@ impl Cache {
             disk.remove(&object);
             return None;
         };
-        let body = Content::Disk(Arc::clone(disk), object);
+        let body = match record.slices {
+            // Slices are read into memory: what does not fit there is of another configuration.
+            Some(slices) if slices.size() > self.largest_in_memory as u64 => {
+                disk.remove(&object);
+                return None;
+            }
+            Some(slices) => Content::Slices(slices),
+            None => Content::Disk(Arc::clone(disk), object),
+        };
         Some(Arc::new(Stored::new(
             record.head,
             (body, record.part),
@@ -68,21 +135,12 @@ impl Cache {
         mut given: Given,
         waited: Option<&'static str>,
     ) -> Option<Served> {
-        let Content::Disk(disk, object) = &given.stored.body else {
+        let Content::Disk(_, object) = &given.stored.body else {
             return Some(self.give(key.hash(), x, &given, waited));
         };
         if object.length() <= self.largest_in_memory as u64 {
-            let read = disk.read(object, 0..u64::MAX)?.all().await;
-            let Ok(bytes) = read else {
-                self.drop_one(key, &given.stored);
-                return None;
-            };
-            let stored = Arc::new(given.stored.with_body(Content::Memory(bytes)));
-            let mut shard = self.slot(key.hash()).shard.lock();
-            let alive = |stored: &Stored| self.tags.alive(&stored.names);
-            shard.replace(key, &given.stored, Arc::clone(&stored), alive);
-            drop(shard);
-            given.stored = stored;
+            let read = self.read_whole(&given.stored).await;
+            given.stored = self.put_back(key, &given.stored, read)?;
             return Some(self.give(key.hash(), x, &given, waited));
         }
         match self.give(key.hash(), x, &given, waited) {
@@ -125,9 +183,26 @@ impl Cache {
                 disk.put(new, bytes.clone());
             }
             Content::Disk(_, object) => disk.update(object, new.began, new.key, new.meta),
+            // Only the head: its slices are objects of their own.
+            Content::Slices(_) => {
+                disk.put(new, bytes::Bytes::new());
+            }
             Content::Filling(..) => {}
         });
         self.tags.compact(disk.oldest());
+    }
+
+    /// Which of the answers of a key it is on disk.
+    fn disk_variant(&self, selection: &Selection, part: Option<Part>) -> u64 {
+        let mut variant = Vec::new();
+        selection.append_key(&mut variant);
+        let part = part.map_or([0; 16], |part| {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&part.first.to_le_bytes());
+            bytes[8..].copy_from_slice(&(part.last + 1).to_le_bytes());
+            bytes
+        });
+        self.tags.hash_of(&[&variant, &part])
     }
 
     fn with_record<T>(
@@ -141,21 +216,13 @@ impl Cache {
         let meta = record::write(
             &stored.head,
             &stored.freshness,
-            stored.part,
+            (stored.part, stored.slices()),
             stored.names.hashes(),
             (selection, request),
         );
-        let mut variant = Vec::new();
-        selection.append_key(&mut variant);
-        let part = stored.part.map_or([0; 16], |part| {
-            let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&part.first.to_le_bytes());
-            bytes[8..].copy_from_slice(&(part.last + 1).to_le_bytes());
-            bytes
-        });
         act(NewObject {
             hash: self.disk_hash(key),
-            variant: self.tags.hash_of(&[&variant, &part]),
+            variant: self.disk_variant(selection, stored.part),
             began: stored.names.began(),
             key: key.text(),
             meta: &meta,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, header};
 use zephyr_cache::vary::Selection;
-use zephyr_cache::{Freshness, Head, Part, revalidate};
+use zephyr_cache::{Freshness, Head, Part, Slices, revalidate};
 
 use super::content::Content;
 use super::tags::Names;
@@ -72,6 +72,23 @@ impl Stored {
         self.part.is_none_or(|part| {
             *method == Method::GET && part.answers(request, &self.head.headers).is_some()
         })
+    }
+
+    /// How the body is cut, when it is stored in slices.
+    pub(super) fn slices(&self) -> Option<Slices> {
+        match self.body {
+            Content::Slices(slices) => Some(slices),
+            _ => None,
+        }
+    }
+
+    /// Whether it has all bytes from `low` to `high`.
+    pub(super) fn covers(&self, low: u64, high: u64) -> bool {
+        let (first, last) = match self.part {
+            Some(part) => (part.first, part.last),
+            None => (0, self.body.length().saturating_sub(1)),
+        };
+        first <= low && high <= last
     }
 
     /// Whether it can stay beside a part that has just come: as another part of the same version.

@@ -7,6 +7,7 @@ mod parts;
 mod purging;
 mod revalidating;
 mod serving;
+mod slices;
 mod storing;
 mod stress;
 mod support;

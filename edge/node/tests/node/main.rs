@@ -28,6 +28,7 @@ mod reload;
 mod routing;
 mod services;
 mod shutdown;
+mod slices;
 mod spin;
 mod streaming;
 mod support;

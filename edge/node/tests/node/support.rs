@@ -15,4 +15,4 @@ pub(crate) use dns::TestDns;
 pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use node::TestNode;
 pub(crate) use until::until;
-pub(crate) use upstream::{RawUpstream, TestUpstream, answer};
+pub(crate) use upstream::{RawUpstream, Seen, TestUpstream, answer};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::quantity::{self, Size};
 
@@ -15,6 +15,10 @@ pub struct CacheSection {
     pub max_bytes: Size,
     /// Larger answers pass through unstored.
     pub max_object_bytes: Size,
+    /// Larger answers than that are stored in slices of this size, when they have a strong entity tag.
+    /// 0: they pass through.
+    #[serde(deserialize_with = "slice")]
+    pub slice_bytes: Size,
     /// Answers kept per URL for different `Vary` fields.
     #[serde(deserialize_with = "quantity::at_least_one")]
     pub max_variants: u32,
@@ -46,6 +50,7 @@ impl Default for CacheSection {
         Self {
             max_bytes: Size::mib(256),
             max_object_bytes: Size::mib(16),
+            slice_bytes: Size::mib(1),
             max_variants: 32,
             collapse_timeout: Duration::from_secs(10),
             status_key: false,
@@ -55,4 +60,19 @@ impl Default for CacheSection {
             disk_write_buffer: Size::mib(32),
         }
     }
+}
+
+/// Smaller slices cost more than they are worth.
+const MIN_SLICE: Size = Size::kib(64);
+/// Larger ones are not what slices are for: two of them are in memory for each request on its way.
+const MAX_SLICE: Size = Size::mib(16);
+
+fn slice<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+    let size = Size::deserialize(deserializer)?;
+    if size != Size(0) && !(MIN_SLICE..=MAX_SLICE).contains(&size) {
+        return Err(serde::de::Error::custom(format!(
+            "{size} is not a size of slices: {MIN_SLICE} to {MAX_SLICE}, or \"0B\" for none"
+        )));
+    }
+    Ok(size)
 }

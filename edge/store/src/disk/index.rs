@@ -1,6 +1,9 @@
 //! Where everything on disk is: about 130 bytes of memory for an object.
+//!
+//! An object that is written again gets a new id, which tells in the log what is newer; its name stays
+//! that under which it was first found here, so that who has it from before still means it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -24,9 +27,21 @@ pub(crate) struct Place {
 pub(crate) struct Entry {
     pub(crate) object: Place,
     /// Where its metadata is, when that is not with it.
-    pub(crate) meta: Option<Box<Place>>,
+    meta: Option<Box<Place>>,
+    /// The id that it had first.
+    pub(crate) name: u64,
     /// How often it was used since eviction last looked.
     uses: u8,
+}
+
+/// An object as it was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) name: u64,
+    pub(crate) object: Place,
+    meta: Option<Place>,
+    /// Whether it was used since eviction last looked.
+    pub(crate) used: bool,
 }
 
 /// All objects.
@@ -46,45 +61,47 @@ impl Index {
             .is_some()
     }
 
-    pub(crate) fn get(&self, hash: u64, id: u64) -> Option<&Entry> {
-        self.table.find(hash, is(hash, id))
+    /// The id that an object has now.
+    pub(crate) fn id_of(&self, hash: u64, name: u64) -> Option<u64> {
+        Some(self.table.find(hash, is(hash, name))?.object.head.id)
     }
 
     /// Which object a variant is.
-    pub(crate) fn id_of(&self, hash: u64, variant: u64) -> Option<u64> {
+    pub(crate) fn name_of(&self, hash: u64, variant: u64) -> Option<u64> {
         let is =
             |entry: &Entry| entry.object.head.hash == hash && entry.object.head.variant == variant;
-        Some(self.table.find(hash, is)?.object.head.id)
+        Some(self.table.find(hash, is)?.name)
     }
 
     /// All objects of a hash; they count as used.
-    pub(crate) fn all_of(&mut self, hash: u64) -> Vec<(Place, Option<Place>)> {
+    pub(crate) fn all_of(&mut self, hash: u64) -> Vec<Found> {
         let mut found = Vec::new();
         for entry in self.table.iter_hash_mut(hash) {
             if entry.object.head.hash == hash {
                 entry.uses = (entry.uses + 1).min(MAX_USES);
-                found.push((entry.object.clone(), entry.meta.as_deref().cloned()));
+                found.push(entry.found());
             }
         }
-        found.sort_by_key(|(object, _)| object.head.id);
+        found.sort_by_key(|found| found.object.head.id);
         found
     }
 
-    pub(crate) fn touch(&mut self, hash: u64, id: u64) {
-        if let Some(entry) = self.table.find_mut(hash, is(hash, id)) {
+    pub(crate) fn touch(&mut self, hash: u64, name: u64) {
+        if let Some(entry) = self.table.find_mut(hash, is(hash, name)) {
             entry.uses = (entry.uses + 1).min(MAX_USES);
         }
     }
 
     /// Puts in an object in the place of an older one of its variant.
-    pub(crate) fn insert(&mut self, object: Place, meta: Option<Box<Place>>) {
+    pub(crate) fn insert(&mut self, object: Place) {
         let head = object.head;
         let like = |entry: &Entry| {
             entry.object.head.hash == head.hash && entry.object.head.variant == head.variant
         };
         let entry = Entry {
             object,
-            meta,
+            meta: None,
+            name: head.id,
             uses: 0,
         };
         match self.table.find_mut(head.hash, like) {
@@ -97,21 +114,31 @@ impl Index {
         }
     }
 
-    /// Gives an object other metadata; false when it is not there.
-    pub(crate) fn update(&mut self, meta: Place) -> bool {
-        let (hash, id) = (meta.head.hash, meta.head.body);
-        let Some(entry) = self.table.find_mut(hash, is(hash, id)) else {
+    /// Notes that an object is written again, with its metadata, and no longer used; false when it is not
+    /// there any more: what was removed meanwhile does not come back.
+    pub(crate) fn moved(&mut self, from: &Found, object: Place) -> bool {
+        let (hash, id) = (from.object.head.hash, from.object.head.id);
+        let Some(entry) = self.table.find_mut(hash, has_id(hash, id)) else {
             return false;
+        };
+        (entry.object, entry.meta, entry.uses) = (object, None, 0);
+        true
+    }
+
+    /// Gives an object other metadata, if it is there.
+    pub(crate) fn update(&mut self, meta: Place) {
+        let (hash, id) = (meta.head.hash, meta.head.body);
+        let Some(entry) = self.table.find_mut(hash, has_id(hash, id)) else {
+            return;
         };
         let is_newer = |known: &Place| known.head.id < meta.head.id;
         if entry.meta.as_deref().is_none_or(is_newer) {
             entry.meta = Some(Box::new(meta));
         }
-        true
     }
 
-    pub(crate) fn remove(&mut self, hash: u64, id: u64) -> Option<Entry> {
-        let found = self.table.find_entry(hash, is(hash, id)).ok()?;
+    pub(crate) fn remove(&mut self, hash: u64, name: u64) -> Option<Entry> {
+        let found = self.table.find_entry(hash, is(hash, name)).ok()?;
         Some(found.remove().0)
     }
 
@@ -125,29 +152,23 @@ impl Index {
         removed
     }
 
-    /// Takes out all that has a part in this file; with it, whether it was used.
-    pub(crate) fn take_file(
-        &mut self,
-        file: &Arc<DataFile>,
-        rows: &[(u64, Head)],
-    ) -> Vec<(Entry, bool)> {
-        let mut taken = Vec::new();
+    /// All that has a part in this file.
+    pub(crate) fn all_in(&self, file: &Arc<DataFile>, rows: &[(u64, Head)]) -> Vec<Found> {
+        let (mut all, mut names) = (Vec::new(), HashSet::new());
         for (_, head) in rows {
             let id = match head.kind {
                 Kind::Object => head.id,
                 Kind::Meta => head.body,
                 Kind::Gone | Kind::Skip => continue,
             };
-            if self
-                .get(head.hash, id)
-                .is_some_and(|entry| entry.is_in(file))
-                && let Some(entry) = self.remove(head.hash, id)
+            let entry = self.table.find(head.hash, has_id(head.hash, id));
+            if let Some(entry) = entry.filter(|entry| entry.is_in(file))
+                && names.insert((head.hash, entry.name))
             {
-                let used = entry.uses > 0;
-                taken.push((entry, used));
+                all.push(entry.found());
             }
         }
-        taken
+        all
     }
 
     /// Drops all that has a part in this file, without knowing what that is.
@@ -175,12 +196,27 @@ impl Entry {
         is(&self.object) || self.meta.as_deref().is_some_and(is)
     }
 
-    /// Where its metadata is.
-    pub(crate) fn start(&self) -> &Place {
-        self.meta.as_deref().unwrap_or(&self.object)
+    fn found(&self) -> Found {
+        Found {
+            name: self.name,
+            object: self.object.clone(),
+            meta: self.meta.as_deref().cloned(),
+            used: self.uses > 0,
+        }
     }
 }
 
-fn is(hash: u64, id: u64) -> impl Fn(&Entry) -> bool {
+impl Found {
+    /// Where its metadata is.
+    pub(crate) fn start(&self) -> &Place {
+        self.meta.as_ref().unwrap_or(&self.object)
+    }
+}
+
+fn is(hash: u64, name: u64) -> impl Fn(&Entry) -> bool {
+    move |entry| entry.object.head.hash == hash && entry.name == name
+}
+
+fn has_id(hash: u64, id: u64) -> impl Fn(&Entry) -> bool {
     move |entry| entry.object.head.hash == hash && entry.object.head.id == id
 }

@@ -93,8 +93,8 @@ impl Writer {
                 self.report(done);
             }
             Order::Pump(fill) => self.pump(&fill),
-            Order::Update { id, start } => {
-                let done = self.update(id, &start);
+            Order::Update { name, start } => {
+                let done = self.update(name, &start);
                 self.report(done);
             }
             Order::Gone { hash, variant, id } => {
@@ -148,18 +148,20 @@ impl Writer {
         self.fill_buffer(&head, &put.start, &put.body);
         let place = self.append_here(head)?;
         stats::up(&self.inner.counts.written);
-        self.inner.index.lock().insert(place, None);
+        self.inner.index.lock().insert(place);
         Ok(())
     }
 
-    fn update(&mut self, id: u64, start: &Start) -> io::Result<()> {
-        if self.inner.index.lock().get(start.hash, id).is_none() {
+    fn update(&mut self, name: u64, start: &Start) -> io::Result<()> {
+        // First the room: what is written again to make it has another id then.
+        self.make_room(start.total(0))?;
+        let Some(id) = self.inner.index.lock().id_of(start.hash, name) else {
             return Ok(());
-        }
+        };
         let mut head = self.head(start, id);
         head.kind = Kind::Meta;
         self.fill_buffer(&head, start, &[]);
-        let done = self.append(head);
+        let done = self.append_here(head);
         let mut index = self.inner.index.lock();
         match done {
             Ok(place) => {
@@ -168,7 +170,7 @@ impl Writer {
             }
             Err(error) => {
                 // With its old metadata it would say what is not true any more.
-                index.remove(start.hash, id);
+                index.remove(start.hash, name);
                 Err(error)
             }
         }
@@ -337,6 +339,6 @@ impl Drop for Writer {
 
 impl Writer {
     fn object(place: &Place) -> Object {
-        Object::of(place)
+        Object::of(place, place.head.id)
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Order {
     /// never end.
     Pump(Arc<Shared>),
     /// Write other metadata.
-    Update { id: u64, start: Start },
+    Update { name: u64, start: Start },
     /// Note that an object is gone, which is out of the index already.
     Gone { hash: u64, variant: u64, id: u64 },
     /// Remove what there is of a hash.

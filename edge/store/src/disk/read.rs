@@ -99,7 +99,7 @@ pub struct Reader {
     inner: Arc<Inner>,
     span: Span,
     hash: u64,
-    id: u64,
+    name: u64,
     length: u64,
     at: u64,
     end: u64,
@@ -118,7 +118,7 @@ impl Reader {
     pub(super) fn new(
         inner: Arc<Inner>,
         span: Span,
-        (hash, id): (u64, u64),
+        (hash, name): (u64, u64),
         length: u64,
         part: std::ops::Range<u64>,
     ) -> Self {
@@ -127,7 +127,7 @@ impl Reader {
             inner,
             span,
             hash,
-            id,
+            name,
             length,
             at: part.start.min(end),
             end,
@@ -169,7 +169,7 @@ impl Reader {
                 }
                 Err(error) => {
                     self.at = self.end;
-                    self.inner.read_failed(self.hash, self.id, &error);
+                    self.inner.read_failed(self.hash, self.name, &error);
                     return Poll::Ready(Some(Err(error)));
                 }
             }

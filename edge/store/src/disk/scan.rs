@@ -65,7 +65,7 @@ pub(super) fn scan(folder: &Path, store: u64) -> io::Result<Found> {
                 head,
             };
             match head.kind {
-                Kind::Object => found.index.insert(place, None),
+                Kind::Object => found.index.insert(place),
                 Kind::Meta => metas.push(place),
                 Kind::Gone => {
                     let id = gone.entry((head.hash, head.variant)).or_insert(0);

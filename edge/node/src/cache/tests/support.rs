@@ -33,7 +33,17 @@ pub(super) enum Next {
     Answer(u16, Fields, &'static str),
     /// A body in chunks that the test sends.
     Chunks(Fields, UnboundedReceiver<Chunk>),
+    /// The same, with the status 206.
+    Part(Fields, UnboundedReceiver<Chunk>),
     Down,
+}
+
+fn in_chunks(receiver: UnboundedReceiver<Chunk>) -> Body {
+    let stream = futures_util::stream::unfold(receiver, async |mut receiver| {
+        let chunk = receiver.recv().await?;
+        Some((chunk.map(Frame::data), receiver))
+    });
+    Body::stream(StreamBody::new(Box::pin(stream)))
 }
 
 /// An answer in chunks, and where to send them.
@@ -53,6 +63,62 @@ pub(super) struct Script {
     pub(super) inside: Cell<usize>,
     /// What `on-upstream` filters say.
     pub(super) filters: RefCell<Option<CacheDirectives>>,
+    /// What it answers with when there is nothing next.
+    pub(super) whole: RefCell<Option<Whole>>,
+}
+
+/// A file, of which ranges can be asked for.
+#[derive(Clone)]
+pub(super) struct Whole {
+    pub(super) tag: &'static str,
+    pub(super) fields: Fields,
+    pub(super) bytes: Bytes,
+}
+
+impl Whole {
+    pub(super) fn new(tag: &'static str, length: usize) -> Self {
+        // No two stretches of a slice's length are the same.
+        let text = (0..).flat_map(|number| format!("{tag}{number:07} ").into_bytes());
+        Self {
+            tag,
+            fields: vec![FRESH],
+            bytes: text.take(length).collect(),
+        }
+    }
+
+    fn answer(&self, request: &HeaderMap) -> Response<Body> {
+        let has = |name| request.get(name).map(|value| value.to_str().unwrap());
+        let mut response = Response::builder().header("etag", self.tag);
+        for (name, value) in &self.fields {
+            response = response.header(*name, *value);
+        }
+        if has("if-match").is_some_and(|tag| tag != self.tag) {
+            return response.status(412).body(Body::Empty).unwrap();
+        }
+        if has("if-none-match") == Some(self.tag) {
+            return response.status(304).body(Body::Empty).unwrap();
+        }
+        let length = self.bytes.len();
+        let same = has("if-range").is_none_or(|tag| tag == self.tag);
+        let range = has("range").filter(|_| same).and_then(|range| {
+            let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+            let last = last.parse().unwrap_or(length - 1).min(length - 1);
+            match first.parse() {
+                Ok(first) => Some((first, last)),
+                Err(_) => Some((length - last, length - 1)),
+            }
+        });
+        let (bytes, response) = match range {
+            Some((first, last)) => {
+                let told = format!("bytes {first}-{last}/{length}");
+                let response = response.status(206).header("content-range", told);
+                (self.bytes.slice(first..=last), response)
+            }
+            None => (self.bytes.clone(), response),
+        };
+        let response = response.header("content-length", bytes.len());
+        response.body(Body::full(bytes)).unwrap()
+    }
 }
 
 #[async_trait(?Send)]
@@ -71,15 +137,15 @@ impl Fetch for Script {
             x.cache = filters.clone();
         }
         let next = self.next.borrow_mut().pop_front();
+        if next.is_none()
+            && let Some(whole) = &*self.whole.borrow()
+        {
+            return Ok(whole.answer(request.headers()));
+        }
         let (status, fields, body) = match next.expect("one more request than expected") {
             Next::Answer(status, fields, body) => (status, fields, Body::full(body)),
-            Next::Chunks(fields, receiver) => {
-                let stream = futures_util::stream::unfold(receiver, async |mut receiver| {
-                    let chunk = receiver.recv().await?;
-                    Some((chunk.map(Frame::data), receiver))
-                });
-                (200, fields, Body::stream(StreamBody::new(Box::pin(stream))))
-            }
+            Next::Chunks(fields, receiver) => (200, fields, in_chunks(receiver)),
+            Next::Part(fields, receiver) => (206, fields, in_chunks(receiver)),
             Next::Down => {
                 let status = http::StatusCode::BAD_GATEWAY;
                 return Err(ProxyError::new(Source::Upstream, status, "down"));
@@ -108,6 +174,7 @@ pub(super) type Seen = (u16, String, String);
 pub(super) const CONFIG: CacheConfig = CacheConfig {
     max_bytes: 8 << 20,
     max_object_bytes: 64 << 10,
+    slice_bytes: 16 << 10,
     max_variants: 4,
     collapse_timeout: Duration::from_secs(30),
     status_key: false,

@@ -34,6 +34,16 @@ pub(super) fn render(text: &mut Text, node: &Shared) {
         "Entries that had to make room in memory.",
         stats.evicted,
     );
+    text.counter(
+        "zephyr_edge_cache_slice_hits_total",
+        "Slices of large answers that came from the cache.",
+        stats.slice_hits,
+    );
+    text.counter(
+        "zephyr_edge_cache_slice_fills_total",
+        "Slices of large answers that lacked and were fetched.",
+        stats.slice_fills,
+    );
     if let Some(stats) = node.cache.disk_stats() {
         disk(text, &stats);
     }

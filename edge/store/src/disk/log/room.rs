@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::super::file::DataFile;
 use super::super::format::{BLOCK, HEAD, Head, Kind, SUM, sum_of};
-use super::super::index::{Entry, Place};
+use super::super::index::{Found, Place};
 use super::super::{scan, stats};
 use super::{NO_ROOM, Writer};
 use crate::fill::sink::Start;
@@ -36,15 +36,16 @@ impl Writer {
         let rows = scan::sealed(file, size, self.inner.store);
         let buffer = std::mem::take(&mut self.buffer);
         let mut index = self.inner.index.lock();
-        let entries = match rows {
+        let found = match rows {
             Ok(Some(rows)) => {
-                let entries = index.take_file(file, &rows);
+                // They stay in the index meanwhile, so that each can still be removed.
+                let found = index.all_in(file, &rows);
                 drop(index);
                 let gone = rows.iter().filter(|(_, head)| head.kind == Kind::Gone);
                 let gone = gone.map(|(_, head)| *head).collect::<Vec<_>>();
                 self.let_go(file, size);
                 gone.iter().for_each(|head| self.keep_gone(head));
-                entries
+                found
             }
             Ok(None) | Err(_) => {
                 index.drop_file(file);
@@ -55,16 +56,19 @@ impl Writer {
         };
         // At most half of what went comes back: there is room in the end.
         let mut left = (size / 2).min(MAX_KEPT);
-        for (entry, used) in entries {
-            let total = entry.object.head.total();
-            let in_file = Arc::ptr_eq(&entry.object.file, file);
-            if used && in_file && total <= left && self.keep(&entry).is_ok() {
-                left -= total;
+        for found in found {
+            let head = found.object.head;
+            let in_file = Arc::ptr_eq(&found.object.file, file);
+            if found.used && in_file && head.total() <= left && self.keep(&found).is_ok() {
+                left -= head.total();
                 stats::up(&self.inner.counts.kept);
                 continue;
             }
-            stats::up(&self.inner.counts.evicted);
-            self.keep_gone(&entry.object.head);
+            let removed = self.inner.index.lock().remove(head.hash, found.name);
+            if removed.is_some() {
+                stats::up(&self.inner.counts.evicted);
+            }
+            self.keep_gone(&head);
         }
         self.buffer = buffer;
         self.find_oldest();
@@ -87,6 +91,14 @@ impl Writer {
         if first.is_none_or(|first| first >= head.id) {
             return;
         }
+        let done = self.append_gone(head);
+        if done.is_err() {
+            self.report(done);
+        }
+    }
+
+    /// Notes that something is gone.
+    fn append_gone(&mut self, head: &Head) -> io::Result<()> {
         let gone = Head {
             kind: Kind::Gone,
             began: u64::MAX,
@@ -98,14 +110,11 @@ impl Writer {
         self.buffer.clear();
         self.buffer
             .extend_from_slice(&gone.to_bytes(self.inner.store));
-        let done = self.append_here(gone).map(drop);
-        if done.is_err() {
-            self.report(done);
-        }
+        self.append_here(gone).map(drop)
     }
 
-    /// Writes an object again.
-    fn keep(&mut self, entry: &Entry) -> io::Result<()> {
+    /// Writes an object again, in its own place.
+    fn keep(&mut self, entry: &Found) -> io::Result<()> {
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "damaged");
         let start = read_start(entry.start()).ok_or_else(damaged)?;
         let old = entry.object.head;
@@ -128,7 +137,11 @@ impl Writer {
         let head = self.head(&start, old.body);
         self.fill_buffer(&head, &start, &whole);
         let place = self.append_here(head)?;
-        self.inner.index.lock().insert(place, None);
+        let is_there = self.inner.index.lock().moved(entry, place);
+        if !is_there {
+            // It was removed meanwhile, and so must this be, also after a restart.
+            self.append_gone(&head)?;
+        }
         Ok(())
     }
 }

@@ -166,7 +166,7 @@ impl Writer {
             head,
         };
         stats::up(&self.inner.counts.written);
-        self.inner.index.lock().insert(place.clone(), None);
+        self.inner.index.lock().insert(place.clone());
         self.put_back(segment);
         Ok(place)
     }
