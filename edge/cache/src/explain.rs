@@ -7,6 +7,7 @@
 
 mod directives;
 mod lifetime;
+mod size;
 mod who;
 
 use std::fmt;
@@ -90,6 +91,7 @@ pub fn explain(seen: &Seen<'_>) -> Vec<Finding> {
         Err(why) => findings.push(Finding::new("stored", why.section(), not_stored(why))),
         Ok(freshness) => {
             findings.push(stored(seen));
+            findings.extend(size::of(seen));
             findings.extend(left_out(seen.response));
             findings.push(lifetime::of(seen, &freshness));
             findings.extend(lifetime::age(seen, &freshness));

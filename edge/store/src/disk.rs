@@ -91,10 +91,11 @@ impl Disk {
         self.inner.index.lock().contains(hash)
     }
 
-    /// Whether this variant of a hash is there. Does not touch the disk.
+    /// The tick at which the fetch of this variant of a hash began, or that of its last update; none when
+    /// it is not there. Does not touch the disk.
     #[must_use]
-    pub fn has(&self, hash: u64, variant: u64) -> bool {
-        self.inner.index.lock().name_of(hash, variant).is_some()
+    pub fn began(&self, hash: u64, variant: u64) -> Option<u64> {
+        self.inner.index.lock().began(hash, variant)
     }
 
     /// All objects of a hash, oldest first, without their bodies. Those whose bytes are damaged are

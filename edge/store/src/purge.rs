@@ -229,6 +229,13 @@ impl Purges {
         life
     }
 
+    /// The tick at which one of these names was last purged for good; 0: never. What else has them is
+    /// gone when its fetch began before that.
+    #[must_use]
+    pub fn purged_at(&self, names: &Names) -> u64 {
+        names.purged_at(&self.shared.all)
+    }
+
     /// Purges a name.
     pub fn purge(&self, name: u64, kind: Kind) -> Receipt {
         let shared = &self.shared;

@@ -12,6 +12,7 @@ use super::key::Key;
 use super::lookup::{Given, Look};
 use super::record;
 use super::stored::Stored;
+use super::tags::Names;
 use super::{Cache, Served};
 use crate::exchange::Exchange;
 
@@ -47,15 +48,15 @@ impl Cache {
             .collect()
     }
 
-    /// Whether the whole of a slice is on disk, as far as the index knows.
-    pub(super) fn has_slice_on_disk(&self, key: &Key) -> bool {
+    /// Whether the whole of a slice is on disk, as far as the index knows, and was not purged by one of
+    /// its head's names.
+    pub(super) fn has_slice_on_disk(&self, key: &Key, names: &Names) -> bool {
         let Some(disk) = self.tier.get() else {
             return false;
         };
-        disk.has(
-            self.disk_hash(key),
-            self.disk_variant(&Selection::default(), None),
-        )
+        let variant = self.disk_variant(&Selection::default(), None);
+        let began = disk.began(self.disk_hash(key), variant);
+        began.is_some_and(|began| self.tags.outlives(names, began))
     }
 
     /// The same with all of its body in memory, which must be allowed to be there. None when it cannot

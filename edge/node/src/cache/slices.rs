@@ -191,7 +191,7 @@ impl Sliced {
         let shard = self.cache.slot(key.hash()).shard.lock();
         let here = shard.has_slice(key.as_ref(), low, high, alive);
         drop(shard);
-        here || self.cache.has_slice_on_disk(&key)
+        here || self.cache.has_slice_on_disk(&key, &self.head.names)
     }
 
     /// Whether something of these bytes lacks in a slice behind so many of them.

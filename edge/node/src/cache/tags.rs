@@ -47,6 +47,11 @@ impl Tags {
         self.0.life(names) != Life::Gone
     }
 
+    /// Whether what has these names as well, and whose fetch began then, may still be given.
+    pub(super) fn outlives(&self, names: &Names, began: u64) -> bool {
+        self.0.purged_at(names) <= began
+    }
+
     /// For how long an answer is fresh: after a soft purge, until that.
     pub(super) fn freshness(&self, stored: &Stored) -> Freshness {
         let mut freshness = stored.freshness;

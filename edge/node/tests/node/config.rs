@@ -85,7 +85,8 @@ fn is_setting(text: &str) -> bool {
 #[test]
 fn errors_say_file_line_and_column() {
     assert_snapshot!(error("[lisen]"), @"zephyr.toml:11:2: unknown field `lisen`, expected one of `node`, `listen`, `tls`, `acme`, `tunnels`, `log`, `control`, `dns`, `upstreams`, `kv`, `limiter`, `cache`, `compression`, `components`, `routes`");
-    assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `max_variants`, `collapse_timeout`, `status_key`, `disk_path`, `disk_max_bytes`, `memory_object_max`, `disk_write_buffer`");
+    assert_snapshot!(error("[cache]\nmax_byte = \"1MiB\""), @"zephyr.toml:12:1: unknown field `max_byte`, expected one of `max_bytes`, `max_object_bytes`, `slice_bytes`, `max_variants`, `collapse_timeout`, `status_key`, `disk_path`, `disk_max_bytes`, `memory_object_max`, `disk_write_buffer`");
+    assert_snapshot!(error("[cache]\nslice_bytes = \"1KiB\""), @r#"zephyr.toml:12:15: 1KiB is not a size of slices: 64KiB to 16MiB, or "0B" for none"#);
     assert_snapshot!(error("[cache]\nmax_bytes = \"1MB\""), @r#"zephyr.toml:12:13: "1MB" is not a size: a whole number and B, KiB, MiB or GiB, such as "64KiB""#);
     assert_snapshot!(error("[cache]\nmax_bytes = 5"), @"zephyr.toml:12:13: invalid type: integer `5`, expected a string");
     assert_snapshot!(error("[cache]\nmax_variants = 0"), @"zephyr.toml:12:16: must be at least 1");

@@ -241,7 +241,7 @@ async fn the_first_range_of_a_huge_file_fetches_what_is_asked_for_and_is_stored(
     );
     assert_eq!(file.sent(), 4 * MIB);
     assert_eq!(node.metric("zephyr_edge_cache_slice_fills_total").await, 1);
-    assert_eq!(node.metric("zephyr_edge_cache_slice_hits_total").await, 8);
+    assert_eq!(node.metric("zephyr_edge_cache_slice_hits_total").await, 10);
     node.stop().await;
 }
 

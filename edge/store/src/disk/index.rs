@@ -66,10 +66,15 @@ impl Index {
         Some(self.table.find(hash, is(hash, name))?.object.head.id)
     }
 
+    /// When the fetch of a variant began.
+    pub(crate) fn began(&self, hash: u64, variant: u64) -> Option<u64> {
+        let is = is_variant(hash, variant);
+        Some(self.table.find(hash, is)?.start().head.began)
+    }
+
     /// Which object a variant is.
     pub(crate) fn name_of(&self, hash: u64, variant: u64) -> Option<u64> {
-        let is =
-            |entry: &Entry| entry.object.head.hash == hash && entry.object.head.variant == variant;
+        let is = is_variant(hash, variant);
         Some(self.table.find(hash, is)?.name)
     }
 
@@ -196,6 +201,11 @@ impl Entry {
         is(&self.object) || self.meta.as_deref().is_some_and(is)
     }
 
+    /// Where its metadata is.
+    fn start(&self) -> &Place {
+        self.meta.as_deref().unwrap_or(&self.object)
+    }
+
     fn found(&self) -> Found {
         Found {
             name: self.name,
@@ -217,6 +227,58 @@ fn is(hash: u64, name: u64) -> impl Fn(&Entry) -> bool {
     move |entry| entry.object.head.hash == hash && entry.name == name
 }
 
+fn is_variant(hash: u64, variant: u64) -> impl Fn(&Entry) -> bool {
+    move |entry| entry.object.head.hash == hash && entry.object.head.variant == variant
+}
+
 fn has_id(hash: u64, id: u64) -> impl Fn(&Entry) -> bool {
     move |entry| entry.object.head.hash == hash && entry.object.head.id == id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(file: &Arc<DataFile>, id: u64) -> Place {
+        let head = Head {
+            kind: Kind::Object,
+            hash: 7,
+            variant: 1,
+            id,
+            began: 1,
+            salt: 0,
+            body: 0,
+            key: 0,
+            meta: 0,
+            sum: 0,
+        };
+        Place {
+            file: Arc::clone(file),
+            at: 0,
+            head,
+        }
+    }
+
+    #[test]
+    fn what_moves_keeps_its_name_and_what_was_removed_does_not_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Arc::new(DataFile::create(folder.path(), 1).unwrap());
+        let mut index = Index::default();
+        index.insert(place(&file, 3));
+        let rows = [(0, place(&file, 3).head)];
+        let found = index.all_in(&file, &rows).remove(0);
+        assert!(index.moved(&found, place(&file, 8)));
+        assert_eq!(index.id_of(7, 3), Some(8), "known by the name that it had");
+        assert!(
+            !index.moved(&found, place(&file, 9)),
+            "that one is not there any more"
+        );
+        assert!(index.remove(7, 3).is_some());
+        let found = Found {
+            object: place(&file, 8),
+            ..found
+        };
+        assert!(!index.moved(&found, place(&file, 10)));
+        assert!(!index.contains(7));
+    }
 }

@@ -148,6 +148,13 @@ impl Names {
         self.seen.store(tick, Ordering::Relaxed);
     }
 
+    /// When one of them was purged for good last; 0: never.
+    pub(super) fn purged_at(&self, all: &Tag) -> u64 {
+        let tags = std::iter::once(all).chain(self.tags.iter().map(AsRef::as_ref));
+        let hard = tags.map(|tag| tag.hard.load(Ordering::Acquire));
+        hard.max().unwrap_or(0)
+    }
+
     pub(super) fn life(&self, all: &Tag) -> Life {
         let tags = || std::iter::once(all).chain(self.tags.iter().map(AsRef::as_ref));
         if tags().any(|tag| tag.hard.load(Ordering::Acquire) > self.began) {
