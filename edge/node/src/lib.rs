@@ -38,6 +38,10 @@ pub mod spin;
 pub mod takeover;
 mod tls;
 mod tunnel;
+#[cfg_attr(
+    not(feature = "http3"),
+    expect(dead_code, reason = "there is no QUIC then")
+)]
 mod udp;
 mod upstream;
 pub mod wasm;

@@ -82,7 +82,6 @@ impl After {
     }
 
     /// Where they come from, if that has changed; else `waker` is woken when it does.
-    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "nobody asks"))]
     pub(crate) fn changed(&self, waker: &Waker) -> Option<OwnedFd> {
         self.waker.register(waker);
         self.packets.lock().take()
@@ -119,7 +118,6 @@ impl Ids {
         self.0.seed()
     }
 
-    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "nobody asks"))]
     pub(crate) fn make(self) -> [u8; Self::LENGTH] {
         let mut id = [0; Self::LENGTH];
         id[..Self::NUMBER].copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..Self::NUMBER]);

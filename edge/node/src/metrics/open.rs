@@ -10,10 +10,6 @@ use super::Shard;
 pub(crate) enum Protocol {
     Http1,
     Http2,
-    #[cfg_attr(
-        not(feature = "http3"),
-        expect(dead_code, reason = "there is no HTTP/3 then")
-    )]
     Http3,
 }
 
