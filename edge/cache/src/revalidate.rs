@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::cache_control::CacheControl;
 use crate::stored::Head;
@@ -94,7 +94,9 @@ pub fn after_head(stored: &Head, response: &HeaderMap, arrived: Duration) -> Opt
     let length = response.get(header::CONTENT_LENGTH);
     let other_length =
         length.is_some_and(|length| length != "0") && differs(header::CONTENT_LENGTH);
-    if differs(header::ETAG) || differs(header::LAST_MODIFIED) || other_length {
+    // What is stored may be another answer than a 200, such as a 404 from before there was anything.
+    let other = stored.status != StatusCode::OK || other_length;
+    if other || differs(header::ETAG) || differs(header::LAST_MODIFIED) {
         return None;
     }
     Some(freshened(stored, response, arrived))
@@ -214,7 +216,7 @@ mod tests {
     #[test]
     fn a_head_about_another_version_is_told_apart() {
         let lines = [("etag", "\"a\""), ("content-length", "5"), ("x", "1")];
-        let stored = Head::new(http::StatusCode::OK, &fields(&lines));
+        let stored = Head::new(StatusCode::OK, &fields(&lines));
         let after = |lines: &[(&'static str, &str)]| {
             after_head(&stored, &fields(lines), Duration::from_secs(9))
         };
@@ -226,6 +228,8 @@ mod tests {
         assert!(after(&[("content-length", "0")]).is_some());
         assert!(after(&[("content-length", "6")]).is_none());
         assert!(after(&[("etag", "\"b\"")]).is_none());
+        let missing = Head::new(StatusCode::NOT_FOUND, &fields(&[]));
+        assert!(after_head(&missing, &fields(&[]), Duration::from_secs(9)).is_none());
     }
 
     #[test]

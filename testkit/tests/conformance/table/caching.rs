@@ -151,6 +151,21 @@ pub(crate) fn cases() -> Vec<Case> {
             ],
         ),
         case(
+            "a HEAD that finds something drops that there was nothing",
+            [
+                page()
+                    .up(status(404).cc("max-age=10").with("age", "100").with("etag", "\"a\""))
+                    .gives(404)
+                    .cache("; stored"),
+                send("HEAD", "/open/@")
+                    .up(ok("").cc("max-age=60"))
+                    .gives(200)
+                    .cache("fwd=stale; fwd-status=200")
+                    .body(""),
+                page().up(ok("there").cc("max-age=60")).miss().body("there"),
+            ],
+        ),
+        case(
             "a HEAD that fails is answered by what is stored",
             [
                 page()
