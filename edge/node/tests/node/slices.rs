@@ -80,6 +80,7 @@ impl File {
         let (tag, length) = (self.tag(), self.length);
         let answer = Response::builder()
             .header("etag", &tag)
+            .header("accept-ranges", "bytes")
             .header("cache-control", "max-age=600");
         let empty = || self.body(0, 0);
         if seen.method == Method::POST {
