@@ -115,7 +115,8 @@ impl Slices {
 }
 
 /// Which part of a whole of known length an answer brings, when its slices could be told from those of
-/// another version: a 200 with its length, or a 206 of which that is known.
+/// another version: a 200 with its length, of a server that says that it gives ranges (RFC 9110, section
+/// 14.3), or a 206 of which the length of the whole is known.
 ///
 /// A 206 to a request with `If-Range` need not have the whole's fields (RFC 9110, section 15.3.7), so
 /// nothing can be begun with it.
@@ -128,7 +129,7 @@ pub fn placed(request: &HeaderMap, status: StatusCode, response: &HeaderMap) -> 
         return None;
     }
     match status {
-        StatusCode::OK => {
+        StatusCode::OK if gives_ranges(response) => {
             let length = response.get(header::CONTENT_LENGTH)?;
             let length = range::number(length.to_str().ok()?)?;
             let whole = Part {
@@ -143,6 +144,12 @@ pub fn placed(request: &HeaderMap, status: StatusCode, response: &HeaderMap) -> 
         }
         _ => None,
     }
+}
+
+fn gives_ranges(response: &HeaderMap) -> bool {
+    let lines = response.get_all(header::ACCEPT_RANGES).iter();
+    let mut units = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    units.any(|unit| unit.trim_ascii().eq_ignore_ascii_case(b"bytes"))
 }
 
 /// The fields of the whole, from those of an answer that brings a part of it or all.
@@ -231,7 +238,8 @@ mod tests {
     #[test]
     fn only_what_can_be_told_from_other_versions_is_placed() {
         let (none, ok) = (HeaderMap::new(), StatusCode::OK);
-        let whole = fields(&[("etag", "\"a\""), ("content-length", "10")]);
+        let ranges = ("accept-ranges", "none, Bytes");
+        let whole = fields(&[("etag", "\"a\""), ("content-length", "10"), ranges]);
         let part = Part {
             first: 0,
             last: 9,
@@ -239,11 +247,17 @@ mod tests {
         };
         assert_eq!(placed(&none, ok, &whole), Some(part));
         for odd in [
-            &[("etag", "W/\"a\""), ("content-length", "10")][..],
-            &[("etag", "\"a\""), ("content-length", "0")],
-            &[("etag", "\"a\""), ("content-length", "x")],
-            &[("etag", "\"a\"")],
-            &[("content-length", "10")],
+            &[("etag", "W/\"a\""), ("content-length", "10"), ranges][..],
+            &[("etag", "\"a\""), ("content-length", "0"), ranges],
+            &[("etag", "\"a\""), ("content-length", "x"), ranges],
+            &[("etag", "\"a\""), ranges],
+            &[("content-length", "10"), ranges],
+            &[("etag", "\"a\""), ("content-length", "10")],
+            &[
+                ("etag", "\"a\""),
+                ("content-length", "10"),
+                ("accept-ranges", "none"),
+            ],
         ] {
             assert_eq!(placed(&none, ok, &fields(odd)), None, "{odd:?}");
         }

@@ -28,6 +28,7 @@ mod slices;
 mod splice;
 mod stored;
 mod tags;
+mod take;
 #[cfg(test)]
 mod tests;
 mod tier;

@@ -19,7 +19,7 @@ pub(super) fn of(seen: &Seen<'_>) -> Option<Finding> {
         )
     } else {
         format!(
-            "It has {complete} bytes, more than is stored as one piece where nothing else is configured, and nothing that tells its slices from those of another version: it passes through."
+            "It has {complete} bytes, more than is stored as one piece where nothing else is configured, but it is not one of those that can be fetched in slices, which have a strong tag, tell their length and come in ranges: it passes through."
         )
     };
     Some(Finding::new("size", "RFC 9111, section 3.4", text))

@@ -1,5 +1,5 @@
-//! Going to the upstream for an answer, and what becomes of it: stored and given, a stored one made
-//! fresh again, or a stored one given in its place.
+//! Going to the upstream for an answer, and what becomes of it: taken as a new one ([`super::take`]), a
+//! stored one made fresh again, or a stored one given in its place.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,21 +7,19 @@ use std::time::Duration;
 
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body::Body as _;
 use zephyr_cache::reuse::{self, Failure};
 use zephyr_cache::{
-    Candidate, Head, NotStorable, Part, Selection, Status, conditional, name, revalidate, slices,
-    surrogate,
+    Candidate, Head, NotStorable, Selection, Status, conditional, name, revalidate, surrogate,
 };
 
-use super::flight::{PASS, PASS_FAILURE, Pilot};
+use super::flight::Pilot;
 use super::keep::Keep;
 use super::key::Key;
 use super::lookup::Forward;
 use super::rest::Rest;
 use super::stored::Stored;
 use super::tags::Names;
-use super::{Cache, Fetch, Served, answer, content, fill};
+use super::{Cache, Fetch, Served, answer, content};
 use crate::body::Body;
 use crate::error::{ProxyError, Source};
 use crate::exchange::Exchange;
@@ -295,104 +293,6 @@ impl Cache {
         (given, body)
     }
 
-    /// A new answer goes to the client, and into the store if it may.
-    async fn take(
-        self: &Arc<Self>,
-        x: &Exchange,
-        errand: Errand<'_>,
-        mut parts: Parts,
-        body: Body,
-        trip: Trip,
-    ) -> (Parts, Body) {
-        answer::set_date(&mut parts.headers, trip.arrived);
-        let request = &x.request.headers;
-        let cuts = self.cuts(request, &parts);
-        let assessed = if cuts.is_none() && length(&parts.headers, &body) > self.largest {
-            Err(NotStorable::TooLarge)
-        } else {
-            assess(x, parts.status, &parts.headers, trip)
-        };
-        let selection = Selection::new(&parts.headers, request);
-        let mut status = Status {
-            forward: Some(errand.reason),
-            forward_status: Some(parts.status.as_u16()),
-            ..Status::default()
-        };
-        let body = match (assessed, selection) {
-            (Ok(freshness), Some(selection)) => {
-                status.stored = true;
-                status.ttl = Some(freshness.ttl(trip.arrived));
-                let age = freshness.age(trip.arrived);
-                if age > 0 {
-                    // What the trip took counts as well (section 4.2.3).
-                    parts.headers.insert(header::AGE, age.into());
-                }
-                let is_part = parts.status == StatusCode::PARTIAL_CONTENT && cuts.is_none();
-                let head = match cuts {
-                    Some((_, slices)) => {
-                        let (headers, complete) = (&parts.headers, slices.complete());
-                        let headers = slices::of_the_whole(parts.status, headers, complete);
-                        Head::new(StatusCode::OK, &headers)
-                    }
-                    None => Head::new(parts.status, &parts.headers),
-                };
-                let keep = Keep {
-                    cache: Arc::clone(self),
-                    key: errand.key.clone(),
-                    flight: errand.flight,
-                    request: request.clone(),
-                    head,
-                    part: is_part.then(|| Part::of(request, &parts.headers)).flatten(),
-                    freshness,
-                    selection,
-                    names: self.names(x, &parts.headers, trip.began),
-                    pilot: errand.pilot,
-                };
-                match cuts {
-                    Some((part, slices)) => Self::pass_in_slices(keep, part, slices, body),
-                    None => fill::collect(body, keep).await,
-                }
-            }
-            (assessed, _) => {
-                let why = assessed.err().unwrap_or(NotStorable::Vary);
-                status.detail = Some(x.cache.bypass.as_deref().unwrap_or(why.token()));
-                self.refuse(errand, request, parts.status, why);
-                body
-            }
-        };
-        if answer::to_client(&mut parts, request, &status, trip.arrived) {
-            return (parts, Body::Empty);
-        }
-        (parts, body)
-    }
-
-    /// An answer that cannot be stored: nobody needs to wait for its like, and what it takes the
-    /// place of is history, unless it is only a failure.
-    fn refuse(
-        &self,
-        errand: Errand<'_>,
-        request: &HeaderMap,
-        status: StatusCode,
-        why: NotStorable,
-    ) {
-        if why == NotStorable::RequestNoStore {
-            // This client's own wish says nothing about the answer.
-            return;
-        }
-        if !status.is_server_error() && errand.validate.is_some() {
-            self.drop_stored(errand.key, request);
-        }
-        let how_long = if status.is_server_error() {
-            PASS_FAILURE
-        } else {
-            PASS
-        };
-        self.pass_flight(errand.key.hash(), errand.flight, how_long);
-        if let Some(pilot) = errand.pilot {
-            pilot.land_alone();
-        }
-    }
-
     pub(super) fn drop_stored(&self, key: &Key, request: &HeaderMap) {
         let mut shard = self.slot(key.hash()).shard.lock();
         shard.remove(key.as_ref(), request);
@@ -490,13 +390,6 @@ pub(super) fn assess(
     trip: Trip,
 ) -> Result<zephyr_cache::Freshness, NotStorable> {
     candidate(x, status, headers, trip).assess()
-}
-
-/// How long the body will be at least.
-pub(super) fn length(headers: &HeaderMap, body: &Body) -> u64 {
-    let told = headers.get(header::CONTENT_LENGTH);
-    let told = told.and_then(|told| told.to_str().ok()?.parse().ok());
-    body.size_hint().lower().max(told.unwrap_or(0))
 }
 
 /// The request to send on.

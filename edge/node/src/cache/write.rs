@@ -8,9 +8,10 @@ use http::Method;
 use http::response::Parts;
 use zephyr_cache::{Head, Selection, Status, invalidate, name};
 
-use super::forward::{Trip, candidate, copy, length};
+use super::forward::{Trip, candidate, copy};
 use super::keep::Keep;
 use super::key::Probe;
+use super::take::length;
 use super::{Cache, Fetch, Served, answer, fill};
 use crate::body::Body;
 use crate::exchange::Exchange;

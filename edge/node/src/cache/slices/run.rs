@@ -24,6 +24,9 @@ use crate::cache::tags::Names;
 
 /// So many slices are asked for at once.
 const MAX_RUN: u64 = 64;
+/// How long those who wait are kept for a client that does not take more, before one of them goes for
+/// the next slice with a request of its own.
+const GRACE: Duration = Duration::from_millis(100);
 /// How long a slice is still filled when nobody reads it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -67,9 +70,9 @@ impl Walk {
             if number > run.to {
                 return Ok(number);
             }
-            permit = match self.permit_now() {
-                Some(permit) => permit,
-                None => {
+            permit = match tokio::time::timeout(GRACE, self.permit()).await {
+                Ok(permit) => permit.ok_or(Failed::Left)?,
+                Err(_) => {
                     // The others need not wait until this client wants more.
                     drop(pilot.take());
                     self.permit().await.ok_or(Failed::Left)?

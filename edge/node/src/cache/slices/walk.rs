@@ -82,11 +82,6 @@ impl Walk {
         }
     }
 
-    /// A place for the next piece, when the client has room for one right now.
-    pub(super) fn permit_now(&self) -> Option<Permit> {
-        self.to.clone().try_reserve_owned().ok()
-    }
-
     /// Waits until the client takes a piece; none when it has left.
     pub(super) async fn permit(&self) -> Option<Permit> {
         self.to.clone().reserve_owned().await.ok()

@@ -437,6 +437,18 @@ fn without_a_strong_tag_nothing_is_sliced() {
 }
 
 #[test]
+fn what_a_server_without_ranges_gives_passes() {
+    run(async {
+        let site = Site::new(vec![Next::Answer(
+            200,
+            vec![FRESH, ("etag", "\"a\""), ("content-length", "147556")],
+            "cut off",
+        )]);
+        assert!(site.get("/").await.1.ends_with("detail=too-large"));
+    });
+}
+
+#[test]
 fn slices_can_be_turned_off() {
     run(async {
         let config = CacheConfig {
@@ -485,7 +497,12 @@ fn who_leaves_stops_the_upstream_and_keeps_what_came() {
         let Next::Chunks(_, receiver) = next else {
             unreachable!()
         };
-        let fields = vec![FRESH, ("etag", "\"a\""), ("content-length", "147556")];
+        let fields = vec![
+            FRESH,
+            ("etag", "\"a\""),
+            ("content-length", "147556"),
+            ("accept-ranges", "bytes"),
+        ];
         site.script
             .next
             .borrow_mut()

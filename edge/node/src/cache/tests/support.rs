@@ -88,7 +88,9 @@ impl Whole {
 
     fn answer(&self, request: &HeaderMap) -> Response<Body> {
         let has = |name| request.get(name).map(|value| value.to_str().unwrap());
-        let mut response = Response::builder().header("etag", self.tag);
+        let mut response = Response::builder()
+            .header("etag", self.tag)
+            .header("accept-ranges", "bytes");
         for (name, value) in &self.fields {
             response = response.header(*name, *value);
         }
