@@ -34,7 +34,8 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// A worker's connections at rest.
 pub(crate) struct Lot {
     epoll: AsyncFd<OwnedFd>,
-    rested: RefCell<Slab<Row>>,
+    /// Boxed: the table's length doubles when it grows, the rows do not.
+    rested: RefCell<Slab<Box<Row>>>,
     /// When to look for those that have rested too long.
     next: Cell<Option<Instant>>,
     sooner: Notify,
@@ -99,12 +100,12 @@ impl Lot {
         });
         match added {
             Ok(stream) => {
-                row.insert(Row {
+                row.insert(Box::new(Row {
                     stream,
                     member,
                     until,
                     _counted: counted,
-                });
+                }));
             }
             // It is closed, as an idle connection may be at any time.
             Err(error) => tracing::debug!(%error, "a connection could not rest: {error}"),
@@ -154,9 +155,10 @@ impl Lot {
         }
         for event in &events {
             let key = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
-            let Some(Row { stream, member, .. }) = self.rested.borrow_mut().try_remove(key) else {
+            let Some(row) = self.rested.borrow_mut().try_remove(key) else {
                 continue;
             };
+            let Row { stream, member, .. } = *row;
             let stream = epoll::delete(&self.epoll, &stream)
                 .map_err(io::Error::from)
                 .and_then(|()| tokio::net::TcpStream::from_std(stream));

@@ -237,6 +237,7 @@ mod tests {
     use crate::takeover::receive;
 
     const CACHE: CacheConfig = CacheConfig {
+        slice_bytes: 0,
         max_bytes: 1 << 20,
         max_object_bytes: 1 << 10,
         max_variants: 1,
